@@ -1,0 +1,1 @@
+"""Make images and payloads from a definition; never installed on a host."""

@@ -1,0 +1,1 @@
+"""First-boot configuration; not built yet, see docs/limits.md."""

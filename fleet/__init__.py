@@ -1,0 +1,1 @@
+"""Units over a cluster; not built yet, see docs/limits.md."""

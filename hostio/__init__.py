@@ -1,0 +1,1 @@
+"""Ports to the outside world and one real adapter for each."""

@@ -1,0 +1,138 @@
+"""Run other programs; the only module that imports subprocess.
+
+A call is data (``Command``), so that a plan can be printed and compared before
+anything runs. Programs see a fixed environment: no locale in the messages we
+match and no user ``PATH``.
+"""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from osmodel.faults import HostFailure
+
+_log = logging.getLogger(__name__)
+
+_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+_KEPT_OUTPUT = 4096  # bytes of standard error quoted in a failure
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One program call.
+
+    Attributes:
+        argv: program and arguments; never a shell string.
+        stdin: bytes fed to the program.
+        env: variables added to the fixed environment.
+        cwd: working directory, or the caller's.
+        timeout: seconds before the program is killed.
+    """
+
+    argv: Sequence[str]
+    stdin: bytes = b""
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+    timeout: float = 600.0
+
+    def __str__(self) -> str:
+        return shlex.join(self.argv)
+
+
+class Runner(Protocol):
+    """Port for running a program to its end; the fake is ``tests.fakes.runner``."""
+
+    def run(self, command: Command) -> bytes:
+        """Run to the end and return standard output.
+
+        Raises:
+            HostFailure: missing program, non-zero exit or timeout; the message
+                ends with the last 4096 bytes of standard error.
+        """
+        ...
+
+
+class Process(Protocol):
+    """A program that is running beside us."""
+
+    @property
+    def pid(self) -> int:
+        """Process id, for messages and for signals to this process alone."""
+        ...
+
+    def poll(self) -> int | None:
+        """Exit status, or ``None`` while it runs."""
+        ...
+
+    def terminate(self) -> None:
+        """Ask it to end (SIGTERM)."""
+        ...
+
+    def kill(self) -> None:
+        """End it at once (SIGKILL), as a power cut would."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Exit status once it has ended; waits at most ``timeout`` seconds."""
+        ...
+
+
+class LocalRunner:
+    """Runs commands on this machine."""
+
+    def run(self, command: Command) -> bytes:
+        """See :meth:`Runner.run`."""
+        _log.debug("run: %s", command)
+        try:
+            done = subprocess.run(
+                command.argv,
+                input=command.stdin,
+                env={**_ENVIRONMENT, **command.env},
+                cwd=command.cwd,
+                timeout=command.timeout,
+                capture_output=True,
+                check=True,
+            )
+        except FileNotFoundError as error:
+            raise HostFailure(f"program not found: {command.argv[0]}") from error
+        except subprocess.TimeoutExpired as error:
+            raise HostFailure(f"no end after {command.timeout:g} s: {command}") from error
+        except subprocess.CalledProcessError as error:
+            tail = error.stderr[-_KEPT_OUTPUT:].decode(errors="replace").strip()
+            raise HostFailure(f"exit {error.returncode}: {command}\n{tail}") from error
+        return done.stdout
+
+
+class LocalSpawner:
+    """Starts long-running programs on this machine."""
+
+    def spawn(self, command: Command, output: Path) -> Process:
+        """Start ``command`` in a session of its own.
+
+        Args:
+            command: what to start; ``stdin`` and ``timeout`` are not used.
+            output: file that receives standard output and standard error.
+
+        Raises:
+            HostFailure: the program is missing.
+        """
+        _log.debug("spawn: %s", command)
+        try:
+            with output.open("ab") as sink:
+                return subprocess.Popen(
+                    command.argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=sink,
+                    stderr=subprocess.STDOUT,
+                    env={**_ENVIRONMENT, **command.env},
+                    cwd=command.cwd,
+                    start_new_session=True,
+                )
+        except FileNotFoundError as error:
+            raise HostFailure(f"program not found: {command.argv[0]}") from error

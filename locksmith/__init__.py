@@ -1,0 +1,1 @@
+"""Reboot coordination between hosts; not built yet, see docs/limits.md."""

@@ -1,0 +1,1 @@
+"""Publish, sign and serve releases; never installed on a host."""

@@ -1,0 +1,1 @@
+"""Pure vocabulary and on-disk formats: no I/O, no clock, no randomness."""

@@ -1,0 +1,1 @@
+"""The decisions of the update engine: values in, values out."""
