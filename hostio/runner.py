@@ -83,6 +83,18 @@ class Process(Protocol):
         ...
 
 
+class Spawner(Protocol):
+    """Port for starting a program that runs beside us."""
+
+    def spawn(self, command: Command, output: Path) -> Process:
+        """Start ``command``; what it prints is appended to ``output``.
+
+        Raises:
+            HostFailure: the program is missing.
+        """
+        ...
+
+
 class LocalRunner:
     """Runs commands on this machine."""
 
