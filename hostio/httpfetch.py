@@ -11,6 +11,7 @@ Proxies are taken from the environment, as usual.
 
 from __future__ import annotations
 
+import http.client
 import re
 import threading
 from collections.abc import Callable
@@ -91,6 +92,8 @@ class HttpFetcher:
         try:
             return _within(self._patience.head_s, call)
         except requests.TooManyRedirects as error:
+            if error.response is not None:
+                error.response.close()
             raise TransientFailure(f"{shown(url)}: too many redirects") from error
         except (requests.Timeout, TimeoutError) as error:
             raise TransientFailure(f"{shown(url)}: no answer in time") from error
@@ -205,6 +208,7 @@ class _Session(requests.Session):
             here = self._SECURITY[urlsplit(resp.url).scheme.lower()]
             scheme = urlsplit(target).scheme.lower()
             if scheme and self._SECURITY.get(scheme, -1) < here:
+                resp.close()
                 raise UntrustedData(f"{shown(resp.url)}: redirects to {shown(target)[:200]!r}")
         return target
 
@@ -284,6 +288,8 @@ def _reason(error: BaseException) -> str:
             break
         if isinstance(seen, OSError) and seen.strerror and not _is_tls(seen):
             return seen.strerror
+        if isinstance(seen, http.client.IncompleteRead | urllib3.exceptions.IncompleteRead):
+            return "ended early"
         inner = next((arg for arg in seen.args if isinstance(arg, BaseException)), None)
         seen = inner or getattr(seen, "reason", None) or seen.__cause__ or seen.__context__
         seen = seen if isinstance(seen, BaseException) else None
