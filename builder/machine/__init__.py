@@ -1,0 +1,1 @@
+"""Boots built images in QEMU, for people and for the tests."""

@@ -1,0 +1,209 @@
+"""Boots a built image in QEMU and tells how to reach it.
+
+The image is never changed: the machine writes to an overlay that is thrown away
+at the end, or kept with --keep. It reaches no network; --forward lets it see
+single services of this host.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shlex
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.machine.acceleration import Probe, Verdict, remembered
+from builder.machine.console import Report
+from builder.machine.following import Event, Follower, milestone
+from builder.machine.guest import READY_DEADLINE, Machine, machine
+from builder.machine.hardware import Accel, Forward, Hardware
+from builder.machine.world import World
+from hostio.clock import SystemClock
+from hostio.localsocket import free_port, port_is_taken
+from hostio.runner import LocalRunner
+from osmodel.faults import Fault, InvalidInput
+
+_GIB = 1 << 30
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="boot-image", description=__doc__)
+    option = top.add_argument
+    option("image", type=Path, help="output directory of build-image")
+    option("--memory", type=int, default=1024, metavar="MIB", help="memory (default 1024)")
+    option("--cpus", type=int, default=2, metavar="N", help="processors (default 2)")
+    option("--disk-size", type=int, default=8, metavar="GIB", help="disk (default 8)")
+    option("--ssh-port", type=int, metavar="PORT", help="port of 127.0.0.1 (default: a free one)")
+    option(
+        "--forward",
+        type=str,
+        action="append",
+        default=[],
+        metavar="ADDRESS:PORT=HOSTPORT",
+        help="let the guest reach a port of 127.0.0.1, e.g. 10.0.2.100:80=8080",
+    )
+    option("--accel", choices=["auto", *Accel], default="auto", help="default: auto, by a trial")
+    option("--keep", type=Path, metavar="DIR", help="keep the machine there; start it again later")
+    option("--exit-when-ready", action="store_true", help="shut it down once it is ready")
+    option("--deadline", type=float, default=READY_DEADLINE, metavar="SECONDS", help="to be ready")
+    option("--console", action="store_true", help="print the serial console as it comes")
+    option("--json", action="store_true", help="one event per line, for programs")
+    return top
+
+
+def choose(wanted: str, world: World, scratch: Path) -> Verdict:
+    """The acceleration to use: as wanted, or by a trial that is remembered."""
+    if wanted != "auto":
+        return Verdict(Accel(wanted), "as asked for")
+    probe = Probe(world.tools.spawner((scratch,)), world.clock, scratch)
+    return remembered(world.cache / "acceleration.json", probe.verdict)
+
+
+def hardware(options: argparse.Namespace, accel: Accel) -> Hardware:
+    """What the options ask for.
+
+    Raises:
+        InvalidInput: a size out of range, a port in use, a malformed forward.
+    """
+    for name, least in (("memory", 256), ("cpus", 1), ("disk_size", 1)):
+        if getattr(options, name) < least:
+            shown = name.replace("_", "-")
+            raise InvalidInput(f"--{shown}: at least {least}, got {getattr(options, name)}")
+    if options.ssh_port is not None and port_is_taken(options.ssh_port):
+        raise InvalidInput(
+            f"--ssh-port: port {options.ssh_port} is in use",
+            hint="leave the option out to get a free one",
+        )
+    return Hardware(
+        accel=accel,
+        ssh_port=options.ssh_port or free_port(),
+        memory_mib=options.memory,
+        cpus=options.cpus,
+        forwards=tuple(Forward.parse(text) for text in options.forward),
+    )
+
+
+@dataclass(slots=True)
+class _Session:
+    """One run of the command over one machine."""
+
+    guest: Machine
+    world: World
+    options: argparse.Namespace
+    started: float = 0.0
+    _printed: int = 0
+
+    def tell(self, name: str, text: str, **facts: object) -> None:
+        self._write(Event(name, self.seconds(), text, facts))
+
+    def seconds(self) -> float:
+        return self.world.clock.monotonic() - self.started
+
+    def run(self) -> None:
+        """Start the machine and stay until it ends or is no longer wanted."""
+        follower = Follower(lambda: self.guest.text, self._milestone)
+        self.started = self.world.clock.monotonic()
+        self.guest.start()
+        ready = False
+
+        def look() -> bool:
+            nonlocal ready
+            follower.look()
+            self._console()
+            report = self.guest.report()
+            if report is not None:
+                self._ready(report)
+                ready = True
+            return report is not None
+
+        self.guest.wait_for(look, "to be ready", self.options.deadline)
+        if self.options.exit_when_ready:
+            return
+        while self.guest.is_running():
+            look()
+            self.world.clock.sleep(0.5)
+        self.tell("ended", "the machine has switched itself off")
+
+    def _milestone(self, name: str) -> None:
+        self._write(milestone(name, self.seconds()))
+
+    def _ready(self, report: Report) -> None:
+        command = shlex.join(self.guest.client.command_line())
+        text = f"ready: version {report.version}, slot {report.slot}\n{'':11}{command}"
+        self.tell("ready", text, status=report.status, ssh=self.guest.client.command_line())
+
+    def _console(self) -> None:
+        if self.options.console:
+            fresh = self.guest.text[self._printed :]
+            self._printed += len(fresh)
+            sys.stderr.write(fresh)
+            sys.stderr.flush()
+
+    def _write(self, event: Event) -> None:
+        sys.stdout.write((event.as_json() if self.options.json else event.as_text()) + "\n")
+        sys.stdout.flush()
+
+
+def run(arguments: Sequence[str], world: World) -> int:
+    """Boot as the arguments say; returns the exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        with _directory(options.keep) as directory:
+            _boot(options, world, directory)
+    except Fault as fault:
+        sys.stderr.write(f"boot-image: {fault}\n")
+        if fault.hint:
+            sys.stderr.write(f"  {fault.hint}\n")
+        return fault.exit_status
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return 0
+
+
+def _boot(options: argparse.Namespace, world: World, directory: Path) -> None:
+    verdict = choose(options.accel, world, directory)
+    parts = hardware(options, verdict.accel)
+    size = options.disk_size * _GIB
+    with machine(world, options.image, directory, parts, disk_size=size) as guest:
+        session = _Session(guest, world, options, world.clock.monotonic())
+        text = f"starting with {verdict.accel}: {verdict.reason}"
+        session.tell("start", text, accel=verdict.accel, reason=verdict.reason)
+        try:
+            session.run()
+        finally:
+            _end(session)
+
+
+def _end(session: _Session) -> None:
+    """Let the guest shut down; a second Ctrl-C cuts it off."""
+    if session.guest.is_running() and sys.exc_info()[0] in (None, KeyboardInterrupt):
+        session.tell("shutdown", "shutting the machine down (Ctrl-C to cut it off)")
+        if not session.guest.shutdown():
+            session.tell("cut", "it did not go down by itself and was cut off")
+
+
+@contextlib.contextmanager
+def _directory(kept: Path | None) -> Iterator[Path]:
+    """The machine's directory: the kept one, or one that goes away."""
+    if kept is not None:
+        kept.mkdir(parents=True, exist_ok=True)
+        yield kept.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="twinkeel-") as name:
+        yield Path(name)
+
+
+def main(make_world: Callable[[], World] | None = None) -> int:
+    """Entry point: the only place that builds real adapters."""
+    return run(sys.argv[1:], (make_world or _world)())
+
+
+def _world() -> World:
+    raise NotImplementedError
+    return World(tools=None, runner=LocalRunner(), clock=SystemClock(), cache=Path())  # type: ignore

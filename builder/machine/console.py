@@ -1,0 +1,92 @@
+"""Reads what a machine prints while it boots.
+
+The serial console is one growing file. The marks below tell how far a start has
+come; they are counted, never timed, so they also hold on a slow host.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from osmodel.faults import UntrustedData
+
+_FIRMWARE = re.compile(r"BdsDxe: starting Boot\d+ .* from PciRoot")
+_GAVE_UP = re.compile(r"BdsDxe: starting Boot\d+ .* from Fv|BdsDxe: No bootable option")
+_KERNEL = re.compile(r"EFI stub: Loaded initrd")
+_USERSPACE = re.compile(r"Welcome to ")
+# Colours, cursor movements and the carriage returns of a serial line.
+_CONTROL = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[()][A-Z0-9]|\r")
+
+MILESTONES: Mapping[str, re.Pattern[str]] = {
+    "firmware": _FIRMWARE,
+    "kernel": _KERNEL,
+    "userspace": _USERSPACE,
+}
+"""Stages of a start, in order, by the text that shows them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A line of the report port: the machine is ready.
+
+    Attributes:
+        status: what ``update-ctl status --json`` said.
+    """
+
+    status: Mapping[str, object]
+
+    @property
+    def version(self) -> str:
+        """Version of the running system."""
+        return str(self.status["version"])
+
+    @property
+    def slot(self) -> str:
+        """Slot it runs from: ``a`` or ``b``."""
+        return str(self.status["slot"])
+
+
+def plain(console: bytes) -> str:
+    """The console's text without terminal control sequences."""
+    return _CONTROL.sub("", console.decode(errors="replace"))
+
+
+def starts(text: str) -> int:
+    """How often the firmware started a loader."""
+    return len(_FIRMWARE.findall(text))
+
+
+def firmware_gave_up(text: str) -> bool:
+    """Whether the firmware found nothing to start and now waits for a person."""
+    return _GAVE_UP.search(text) is not None
+
+
+def kernel_starts(text: str) -> int:
+    """How often a kernel was started."""
+    return len(_KERNEL.findall(text))
+
+
+def reports(lines: bytes) -> list[Report]:
+    """All complete lines of the report port, oldest first.
+
+    A line cut off by a reset of the machine is skipped.
+
+    Raises:
+        UntrustedData: a line that is no report.
+    """
+    found: list[Report] = []
+    for line in lines.split(b"\n")[:-1]:
+        text = line.strip(b"\x00\r ")
+        if not text.endswith(b"}"):
+            continue
+        try:
+            status = json.loads(text)["status"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UntrustedData(f"not a report: {text[:200]!r}") from error
+        if not isinstance(status, dict) or not {"version", "slot"} <= set(status):
+            raise UntrustedData(f"not a status: {text[:200]!r}")
+        found.append(Report(status))
+    return found

@@ -1,0 +1,40 @@
+"""What starting a machine needs from the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from hostio.clock import Clock
+from hostio.runner import Runner, Spawner
+
+
+class Tools(Protocol):
+    """The tools tree, where QEMU and its firmware live."""
+
+    def runner(self, binds: Sequence[Path] = ()) -> Runner:
+        """Runs programs of the tree that see the directories ``binds``."""
+        ...
+
+    def spawner(self, binds: Sequence[Path] = ()) -> Spawner:
+        """Starts programs of the tree that see the directories ``binds``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Ports of ``boot-image`` and of the tests that start machines.
+
+    Attributes:
+        tools: programs of the tools tree.
+        runner: programs of this host (the OpenSSH client).
+        clock: time.
+        cache: directory of what may be remembered between calls.
+    """
+
+    tools: Tools
+    runner: Runner
+    clock: Clock
+    cache: Path

@@ -1,0 +1,69 @@
+"""Reading what machines print and report."""
+
+import json
+
+import pytest
+
+from builder.machine import console
+from builder.machine.following import Event, Follower, milestone
+from osmodel.faults import UntrustedData
+
+LOADER = 'BdsDxe: starting Boot0001 "UEFI Misc Device" from PciRoot(0x0)/Pci(0x3,0x0)\r\n'
+SHELL = 'BdsDxe: starting Boot0002 "EFI Internal Shell" from Fv(7CB8BDC9)/FvFile(7C04)\r\n'
+STUB = "EFI stub: Loaded initrd from LINUX_EFI_INITRD_MEDIA_GUID device path\r\n"
+STATUS = {"version": "1.0.0", "slot": "a"}
+
+
+def ready(**status: str) -> bytes:
+    return json.dumps({"event": "ready", "status": {**STATUS, **status}}).encode() + b"\n"
+
+
+def test_terminal_control_is_not_text() -> None:
+    assert console.plain(b"\x1b[2J\x1b[01;01H\x1b[=3hBdsDxe\r\n") == "BdsDxe\n"
+
+
+def test_counts_how_often_a_loader_and_a_kernel_were_started() -> None:
+    text = console.plain((LOADER + STUB + LOADER).encode())
+    assert (console.starts(text), console.kernel_starts(text)) == (2, 1)
+
+
+def test_a_firmware_that_waits_for_a_person_is_no_start() -> None:
+    assert console.starts(SHELL) == 0
+    assert console.firmware_gave_up(SHELL)
+    assert not console.firmware_gave_up(LOADER)
+
+
+def test_reads_every_report_in_order() -> None:
+    found = console.reports(ready() + ready(version="1.0.1", slot="b"))
+    assert [(r.version, r.slot) for r in found] == [("1.0.0", "a"), ("1.0.1", "b")]
+
+
+def test_a_report_that_is_still_being_written_waits() -> None:
+    assert console.reports(ready()[:-1]) == []
+
+
+def test_a_report_cut_off_by_a_reset_is_skipped() -> None:
+    found = console.reports(b'{"event": "rea\n' + ready())
+    assert [r.version for r in found] == ["1.0.0"]
+
+
+@pytest.mark.parametrize("line", [b"{}\n", b"[{}\n", b'{"status": 1}\n', b'{"status": {}}\n'])
+def test_a_line_that_is_no_report_is_refused(line: bytes) -> None:
+    with pytest.raises(UntrustedData):
+        console.reports(line)
+
+
+def test_each_milestone_is_told_once_and_again_after_a_restart() -> None:
+    told: list[str] = []
+    text = [""]
+    follower = Follower(lambda: text[0], told.append)
+    for more in (LOADER, STUB, "", LOADER[:9], LOADER[9:]):
+        text[0] += more
+        follower.look()
+    assert told == ["firmware", "kernel", "firmware"]
+
+
+def test_events_read_well_in_both_forms() -> None:
+    assert milestone("kernel", 5.04).as_text() == "    5.0 s  kernel started"
+    event = Event("ready", 36.55, "ready", {"ssh": ("ssh", "x")})
+    assert json.loads(event.as_json()) == {"event": "ready", "seconds": 36.5, "ssh": ["ssh", "x"]}

@@ -1,0 +1,72 @@
+"""What a machine consists of, read from the call that makes it."""
+
+from pathlib import Path
+
+import pytest
+
+from builder.machine.hardware import Accel, Forward, Hardware, MachineFiles, qemu_call
+from osmodel.faults import InvalidInput
+
+FILES = MachineFiles(Path("/run/m"))
+
+
+def call(accel: Accel = Accel.TCG, **parts: object) -> str:
+    hardware = Hardware(accel=accel, ssh_port=2222, **parts)  # type: ignore[arg-type]  # by name
+    return " ".join(qemu_call(hardware, FILES))
+
+
+def test_the_guest_reaches_no_network() -> None:
+    assert "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:2222-:22" in call()
+
+
+def test_a_forward_gives_the_guest_one_service_of_this_host() -> None:
+    forward = Forward("10.0.2.100", 80, 8080)
+    wanted = ",guestfwd=tcp:10.0.2.100:80-cmd:socat STDIO TCP:127.0.0.1:8080"
+    assert wanted in call(forwards=(forward,))
+
+
+def test_the_firmware_never_tries_to_boot_from_a_network() -> None:
+    text = call()
+    assert "IPv4PXESupport,string=n" in text
+    assert "virtio-net-pci,netdev=net,romfile= " in text
+
+
+def test_a_guest_that_hangs_is_reset() -> None:
+    assert "-device i6300esb -action watchdog=reset" in call()
+
+
+def test_emulation_uses_the_processor_that_is_fast_to_emulate() -> None:
+    assert "-accel tcg,thread=multi -cpu Nehalem" in call()
+    assert "-accel kvm -cpu host" in call(Accel.KVM)
+
+
+def test_credentials_are_passed_as_firmware_strings() -> None:
+    text = call(credentials={"ssh.authorized_keys.root": b"ssh-ed25519 AAAA me\n"})
+    name = "io.systemd.credential.binary:ssh.authorized_keys.root"
+    assert f"-smbios type=11,value={name}=c3NoLWVkMjU1MTkgQUFBQSBtZQo=" in text
+
+
+def test_a_comma_in_a_path_does_not_end_an_option() -> None:
+    hardware = Hardware(accel=Accel.TCG, ssh_port=1)
+    text = " ".join(qemu_call(hardware, MachineFiles(Path("/run/a,b"))))
+    assert "path=/run/a,,b/console.log" in text
+
+
+def test_the_machine_reports_on_its_own_port() -> None:
+    assert "virtserialport,chardev=report,name=org.twinkeel.report" in call()
+
+
+def test_reads_a_forward() -> None:
+    assert Forward.parse("10.0.2.100:80=8080") == Forward("10.0.2.100", 80, 8080)
+
+
+@pytest.mark.parametrize("text", ["", "80=80", "10.0.2.100=8080", "10.0.2.100:80", "a:b=c"])
+def test_refuses_a_forward_of_another_form(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        Forward.parse(text)
+
+
+@pytest.mark.parametrize("address", ["10.0.2.2", "10.0.2.255", "10.0.3.4", "10.0.2.256", "x"])
+def test_refuses_a_forward_to_an_address_the_guest_cannot_reach(address: str) -> None:
+    with pytest.raises(InvalidInput, match="no free address"):
+        Forward.parse(f"{address}:80=8080")
