@@ -1,0 +1,3 @@
+from typing import Any
+
+def digest(algorithm: str = ..., hash_library: str = ...) -> Any: ...
