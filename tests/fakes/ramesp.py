@@ -1,41 +1,34 @@
-"""An ESP in memory that can lose power during any operation."""
+"""An ESP in memory whose power can be cut, with everything FAT may then show."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from hostio.esp import Esp
 from osmodel.faults import HostFailure
-from tests.fakes.power import Power
+from tests.fakes.ramdisk import Power
+
+Files = dict[str, bytes]
 
 
 class RamEsp:
-    """Entries and staged files as a FAT file system keeps them.
+    """Entries and one staged file, as a FAT file system keeps them.
 
-    A directory operation cut by power is done or not done, nothing between. A
-    staged file that was not sealed keeps any prefix of its bytes. The data is
-    in ``files`` (of ``EFI/Linux``) and ``staged``; both outlive a power cut.
+    Args:
+        files: content of ``EFI/Linux``.
+        capacity: bytes for entries and the staged file together.
+        power: shared with the other media of the machine.
     """
 
     def __init__(
-        self,
-        files: dict[str, bytes] | None = None,
-        *,
-        capacity: int = 1 << 20,
-        power: Power | None = None,
+        self, files: Files | None = None, *, capacity: int = 1 << 20, power: Power | None = None
     ) -> None:
         self.files = dict(files or {})
         self.staged: bytes | None = None
         self.sealed = False
-        self.capacity = capacity
-        self.power = power or Power()
-        self.power.on_cut(self._lose)
-
-    def with_power(self, power: Power) -> "RamEsp":
-        """The same medium in a machine that was switched on again."""
-        again = RamEsp(self.files, capacity=self.capacity, power=power)
-        again.staged = self.staged
-        again.sealed = self.sealed
-        return again
+        self.changes = 0
+        self._capacity = capacity
+        self._power = power or Power()
+        self._under_way: Callable[[], object] | None = None
 
     @contextmanager
     def mounted(self) -> Iterator[Esp]:
@@ -51,50 +44,69 @@ class RamEsp:
         return self._file(name)[offset : offset + length]
 
     def free_bytes(self) -> int:
-        return self.capacity - sum(map(len, self.files.values())) - len(self.staged or b"")
+        return self._capacity - sum(map(len, self.files.values())) - len(self.staged or b"")
 
     def rename(self, old: str, new: str) -> None:
         content = self._file(old)
-        if new in self.files:
-            raise HostFailure(f"ESP: {new} is already there")
+        self._refuse_taken(new)
 
         def change() -> None:
             del self.files[old]
             self.files[new] = content
 
-        self.change(f"rename {old} {new}", change)
+        self.change(change)
 
     def remove(self, name: str) -> None:
-        self.change(f"remove {name}", lambda: self.files.pop(name, None))
+        self.change(lambda: self.files.pop(name, None))
 
     def sweep(self) -> None:
-        def change() -> None:
-            self.staged = None
-
-        self.change("sweep", change)
+        self.change(self._drop_staged)
 
     def stage(self) -> "RamStaged":
         self.staged = b""
         self.sealed = False
         return RamStaged(self)
 
-    def change(self, what: str, change: Callable[[], object]) -> None:
-        """Do ``change`` atomically; a cut during it happens before or after it."""
-        if self.power.random.random() < 0.5:
-            self.power.tick(what)
-            change()
-        else:
-            change()
-            self.power.tick(what)
+    def change(self, change: Callable[[], object]) -> None:
+        """Do a directory operation; the one a cut interrupts may be done or not."""
+        self._under_way = change
+        self.use_power()
+        self._under_way = None
+        change()
+        self.changes += 1
+
+    def use_power(self) -> None:
+        self._power.use()
+
+    def aftermaths(self) -> Iterator[Files]:
+        """What ``EFI/Linux`` may hold after a cut at this moment."""
+        yield dict(self.files)
+        if self._under_way is not None:
+            self._under_way()
+            yield dict(self.files)
+
+    def place(self, name: str) -> None:
+        self._refuse_taken(name)
+        assert self.staged is not None
+        content = self.staged
+
+        def change() -> None:
+            self.files[name] = content
+            self._drop_staged()
+
+        self.change(change)
+
+    def _drop_staged(self) -> None:
+        self.staged = None
+
+    def _refuse_taken(self, name: str) -> None:
+        if name in self.files:
+            raise HostFailure(f"ESP: {name} is already there")
 
     def _file(self, name: str) -> bytes:
         if name not in self.files:
             raise HostFailure(f"ESP: {name}: No such file or directory")
         return self.files[name]
-
-    def _lose(self) -> None:
-        if self.staged is not None and not self.sealed:
-            self.staged = self.staged[: self.power.random.randint(0, len(self.staged))]
 
 
 class RamStaged:
@@ -112,11 +124,11 @@ class RamStaged:
         assert not self._esp.sealed
         if len(data) > self._esp.free_bytes():
             raise HostFailure("ESP: write the new entry: No space left on device")
+        self._esp.use_power()
         self._esp.staged += bytes(data)
-        self._esp.power.tick("stage write")
 
     def seal(self) -> None:
-        self._esp.power.tick("stage seal")
+        self._esp.use_power()
         self._esp.sealed = True
 
     def read(self, offset: int, length: int) -> bytes:
@@ -125,16 +137,8 @@ class RamStaged:
         return self._esp.staged[offset : offset + length]
 
     def place(self, name: str) -> None:
-        if name in self._esp.files:
-            raise HostFailure(f"ESP: {name} is already there")
-        assert self._esp.staged is not None
-        content = self._esp.staged
-
-        def change() -> None:
-            self._esp.files[name] = content
-            self._esp.staged = None
-
-        self._esp.change(f"place {name}", change)
+        assert self._esp.sealed
+        self._esp.place(name)
 
     def discard(self) -> None:
         self._esp.staged = None

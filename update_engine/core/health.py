@@ -1,0 +1,71 @@
+"""What the health checks of one start add up to.
+
+A machine on trial reboots when a check fails, so that the loader's counter
+falls and the proven version returns. A blessed machine stays up and says that
+it is ill: rebooting would not bring anything better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Health(StrEnum):
+    """The verdict as status shows it."""
+
+    PENDING = "pending"
+    HEALTHY = "healthy"
+    ILL = "ill"
+
+
+class Consequence(StrEnum):
+    """What to do about a verdict."""
+
+    PROCEED = "proceed"
+    REBOOT = "reboot"
+    STAY_ILL = "stay-ill"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One check that ran.
+
+    Attributes:
+        name: file name of the check.
+        passed: it ended well and in time.
+        message: its last line of output, or what was wrong with it.
+    """
+
+    name: str
+    passed: bool
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The sum of all checks, with the first one that failed."""
+
+    health: Health
+    failed: CheckResult | None = None
+
+
+def verdict(results: Sequence[CheckResult]) -> Verdict:
+    """Healthy when every check passed; no checks at all is healthy too."""
+    for result in results:
+        if not result.passed:
+            return Verdict(Health.ILL, result)
+    return Verdict(Health.HEALTHY)
+
+
+def consequence(judged: Verdict, *, on_trial: bool) -> Consequence:
+    """What follows from a verdict.
+
+    Args:
+        judged: the verdict.
+        on_trial: the running entry still has a counter.
+    """
+    if judged.failed is None:
+        return Consequence.PROCEED
+    return Consequence.REBOOT if on_trial else Consequence.STAY_ILL

@@ -1,0 +1,54 @@
+"""Whether the machine may go back to the other slot, and how.
+
+The loader prefers the newest version with tries left, so going back means that
+the running entry is given up: renamed to one without tries. It is quarantined
+as well, or the next check would bring it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from osmodel.bootentry import Standing
+from update_engine.core.entries import KnownEntry, Rename, of_root
+from update_engine.core.planning import Blocked
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """The change that makes the other version boot next.
+
+    Attributes:
+        rename: the running entry, given up.
+        version: what boots next.
+        root_hash: of what boots next.
+    """
+
+    rename: Rename
+    version: str
+    root_hash: str
+
+
+def roll_back(entries: Sequence[KnownEntry], running: str) -> Return | Blocked:
+    """Decide whether the other slot can take over.
+
+    Args:
+        entries: the loader's entries.
+        running: root hash of the running system.
+    """
+    own = of_root(entries, running)
+    if len(own) != 1 or own[0].entry is None:
+        return Blocked(f"{len(own)} boot entries carry the running version, expected one")
+    proven = [
+        one
+        for one in entries
+        if one.root_hash not in ("", running) and one.standing is Standing.PROVEN
+    ]
+    if len(proven) != 1:
+        return Blocked(
+            "the other slot holds no proven version to go back to",
+            hint="install an earlier release's fix, or reinstall the machine",
+        )
+    given_up = own[0].entry.exhausted(starts=1).filename
+    return Return(Rename(own[0].name, given_up), proven[0].version, proven[0].root_hash)
