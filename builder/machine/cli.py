@@ -61,7 +61,7 @@ def choose(wanted: str, world: World, scratch: Path) -> Verdict:
     """The acceleration to use: as wanted, or by a trial that is remembered."""
     if wanted != "auto":
         return Verdict(Accel(wanted), "as asked for")
-    probe = Probe(world.tools.spawner((scratch,)), world.clock, scratch)
+    probe = Probe(world.tools.spawner(world.spawner, (scratch,)), world.clock, scratch)
     return remembered(world.cache / "acceleration.json", probe.verdict)
 
 

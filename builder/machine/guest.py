@@ -37,6 +37,8 @@ _POLL = 0.2  # seconds between two looks at a log file
 _SHUTDOWN_DEADLINE = 180.0
 _END_DEADLINE = 60.0  # seconds for a killed QEMU to be gone
 _QUOTED_LINES = 15
+# A Unix socket's path has 107 bytes at most; OpenSSH adds 18 to the longest name.
+_LONGEST_PATH = 80
 
 
 def prepare(world: World, image: Path, directory: Path, *, disk_size: int) -> MachineFiles:
@@ -49,7 +51,7 @@ def prepare(world: World, image: Path, directory: Path, *, disk_size: int) -> Ma
         disk_size: bytes; the disk is at least as large as the image.
 
     Raises:
-        InvalidInput: ``image`` has no disk in it.
+        InvalidInput: ``image`` has no disk in it, or ``directory`` is too deep.
         HostFailure: a tool failed.
     """
     files = MachineFiles(directory)
@@ -58,6 +60,11 @@ def prepare(world: World, image: Path, directory: Path, *, disk_size: int) -> Ma
         raise InvalidInput(
             f"{image}: there is no disk.raw in it",
             hint="make one with: build-image images/minimal",
+        )
+    if len(str(directory)) > _LONGEST_PATH:
+        raise InvalidInput(
+            f"{directory}: the path is too long for the sockets in it",
+            hint=f"use a directory with at most {_LONGEST_PATH} characters",
         )
     directory.mkdir(parents=True, exist_ok=True)
     tools = world.tools.runner((image.resolve(), directory))
@@ -90,7 +97,7 @@ class Machine:
         self.files = files
         self.client = SshClient(world.runner, files.key, hardware.ssh_port, files.directory)
         self._clock = world.clock
-        self._spawner = world.tools.spawner((image.resolve(), files.directory))
+        self._spawner = world.tools.spawner(world.spawner, (image.resolve(), files.directory))
         self._monitor = Monitor(lambda: unix_channel(files.monitor, timeout=30))
         self._process: Process | None = None
         self._switched_on = 0  # characters on the console before this start

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,12 +14,12 @@ from hostio.runner import Runner, Spawner
 class Tools(Protocol):
     """The tools tree, where QEMU and its firmware live."""
 
-    def runner(self, binds: Sequence[Path] = ()) -> Runner:
+    def runner(self, binds: Iterable[Path] = ()) -> Runner:
         """Runs programs of the tree that see the directories ``binds``."""
         ...
 
-    def spawner(self, binds: Sequence[Path] = ()) -> Spawner:
-        """Starts programs of the tree that see the directories ``binds``."""
+    def spawner(self, host: Spawner, binds: Iterable[Path] = ()) -> Spawner:
+        """Starts programs of the tree by means of ``host``; see :meth:`runner`."""
         ...
 
 
@@ -30,11 +30,13 @@ class World:
     Attributes:
         tools: programs of the tools tree.
         runner: programs of this host (the OpenSSH client).
+        spawner: long-running programs of this host (the tree's confinement).
         clock: time.
         cache: directory of what may be remembered between calls.
     """
 
     tools: Tools
     runner: Runner
+    spawner: Spawner
     clock: Clock
     cache: Path

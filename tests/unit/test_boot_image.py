@@ -1,0 +1,87 @@
+"""The command a person types."""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from builder.machine.cli import run
+from hostio.runner import Command
+from tests.fakes.machineworld import becomes_ready, image, machine_world
+from tests.fakes.spawner import ScriptedSpawner
+
+Captured = pytest.CaptureFixture[str]
+
+
+def boots(_: Command, output: Path) -> None:
+    loader = 'BdsDxe: starting Boot0001 "UEFI Misc Device" from PciRoot(0x0)\r\n'
+    (output.parent / "console.log").write_text(loader)
+    becomes_ready(_, output)
+
+
+def test_says_version_slot_and_how_to_log_in(tmp_path: Path, capsys: Captured) -> None:
+    arguments = [str(image(tmp_path)), "--accel", "tcg", "--exit-when-ready", "--ssh-port", "40022"]
+    assert run(arguments, machine_world(tmp_path, boots)) == 0
+    out = capsys.readouterr().out
+    assert "starting with tcg: as asked for" in out
+    assert "firmware found the loader" in out
+    assert "ready: version 1.0.0, slot a" in out
+    assert "-p 40022" in out
+    assert "root@127.0.0.1" in out
+
+
+def test_programs_get_one_event_per_line(tmp_path: Path, capsys: Captured) -> None:
+    arguments = [str(image(tmp_path)), "--accel", "tcg", "--exit-when-ready", "--json"]
+    assert run(arguments, machine_world(tmp_path, boots)) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    names = [event["event"] for event in events]
+    assert names == ["start", "firmware", "ready", "shutdown", "cut"]
+    assert events[2]["status"]["version"] == "1.0.0"
+
+
+def test_the_console_is_shown_on_request(tmp_path: Path, capsys: Captured) -> None:
+    arguments = [str(image(tmp_path)), "--accel", "tcg", "--exit-when-ready", "--console"]
+    run(arguments, machine_world(tmp_path, boots))
+    assert "UEFI Misc Device" in capsys.readouterr().err
+
+
+def test_a_missing_image_is_one_line_and_the_next_step(tmp_path: Path, capsys: Captured) -> None:
+    assert run([str(tmp_path), "--accel", "tcg"], machine_world(tmp_path)) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"boot-image: {tmp_path}: there is no disk.raw in it\n  make one")
+
+
+def test_a_port_in_use_is_refused_before_anything_starts(tmp_path: Path, capsys: Captured) -> None:
+    world = machine_world(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        arguments = [str(image(tmp_path)), "--accel", "tcg", "--ssh-port", str(port)]
+        assert run(arguments, world) == 2
+    assert f"port {port} is in use" in capsys.readouterr().err
+    assert isinstance(world.spawner, ScriptedSpawner)
+    assert world.spawner.commands == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--memory", "10"), ("--cpus", "0"), ("--disk-size", "0")]
+)
+def test_a_size_out_of_range_is_named(
+    tmp_path: Path, capsys: Captured, option: str, value: str
+) -> None:
+    arguments = [str(image(tmp_path)), "--accel", "tcg", option, value]
+    assert run(arguments, machine_world(tmp_path)) == 2
+    assert f"{option}: at least" in capsys.readouterr().err
+
+
+def test_a_qemu_that_dies_is_an_error_of_the_host(tmp_path: Path, capsys: Captured) -> None:
+    arguments = [str(image(tmp_path)), "--accel", "tcg"]
+    assert run(arguments, machine_world(tmp_path, status=1)) == 74
+    assert "QEMU ended" in capsys.readouterr().err
+
+
+def test_a_kept_machine_stays_where_it_was_told(tmp_path: Path) -> None:
+    arguments = [str(image(tmp_path)), "--accel", "tcg", "--exit-when-ready"]
+    arguments += ["--keep", str(tmp_path / "kept")]
+    run(arguments, machine_world(tmp_path, boots))
+    assert (tmp_path / "kept" / "disk.qcow2").exists()
