@@ -92,7 +92,11 @@ def parse_superblock(data: bytes) -> Superblock:
 
 def superblock_for(image: str, data_blocks: int) -> Superblock:
     """The superblock of an image: salt and UUID depend on its name alone."""
-    salt = sha256(b"twinkeel:" + image.encode()).digest()
+    return superblock_with(sha256(b"twinkeel:" + image.encode()).digest(), data_blocks)
+
+
+def superblock_with(salt: bytes, data_blocks: int) -> Superblock:
+    """The superblock of a tree with ``salt``, from which its UUID follows."""
     return Superblock(sha256(salt).digest()[:16], data_blocks, salt)
 
 
