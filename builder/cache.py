@@ -1,0 +1,143 @@
+"""Directories named by the digest of what they were made from.
+
+An entry is made beside its place and renamed into it, so what has the final
+name is whole. Two builds that want the same entry wait for each other: one
+makes it. Entries nobody used for a while are dropped by :meth:`Cache.prune`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from osmodel.faults import HostFailure
+
+Make = Callable[[Path], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """The builder's cache.
+
+    Attributes:
+        directory: usually ``~/.cache/twinkeel``.
+    """
+
+    directory: Path
+
+    def place(self, kind: str, key: str) -> Path:
+        """Where an entry is, or would be."""
+        return self.directory / kind / key
+
+    def ready(self, kind: str, key: str) -> bool:
+        """Whether the entry is there; counts as a use of it."""
+        try:
+            os.utime(self.place(kind, key))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def entry(self, kind: str, key: str, make: Make) -> Path:
+        """The directory ``key``, made by ``make`` if it is not there.
+
+        Args:
+            kind: folder of the cache.
+            key: digest of everything that ``make`` depends on.
+            make: fills the empty directory it is given; whatever it raises
+                leaves no entry behind.
+        """
+        place = self.place(kind, key)
+        with _alone(place.with_name(f".{key}.lock")):
+            if self.ready(kind, key):
+                return place
+            draft = place.with_name(f".{key}.draft")
+            remove_tree(draft)
+            draft.mkdir()
+            try:
+                make(draft)
+            except BaseException:
+                remove_tree(draft)
+                raise
+            # mkdir obeys the umask; a root tree's top must be readable by all.
+            draft.chmod(0o755)
+            draft.rename(place)
+            os.utime(place)
+        return place
+
+    def prune(self, *, now: float, max_age: float) -> tuple[Path, ...]:
+        """Drop what was not used for ``max_age`` seconds.
+
+        Args:
+            now: seconds since 1970.
+            max_age: seconds.
+
+        Returns:
+            The entries that were dropped.
+        """
+        kinds = sorted(path for path in self.directory.glob("*") if path.is_dir())
+        old = [
+            path
+            for kind in kinds
+            for path in sorted(kind.iterdir())
+            if now - path.lstat().st_mtime > max_age
+        ]
+        for path in old:
+            _drop(path)
+        return tuple(old)
+
+
+def _drop(path: Path) -> None:
+    if path.name.startswith(".") or not path.is_dir():
+        remove_tree(path)
+        return
+    lock = path.with_name(f".{path.name}.lock")
+    with _alone(lock):
+        # Renamed first: a removal that is interrupted leaves no half entry.
+        doomed = path.with_name(f".{path.name}.draft")
+        path.rename(doomed)
+        remove_tree(doomed)
+    lock.unlink(missing_ok=True)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory tree or a file, if it is there.
+
+    Raises:
+        HostFailure: it cannot be removed.
+    """
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise HostFailure(f"{path}: {error.strerror}") from error
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold a lock file; the kernel releases it when the process ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            # The holder before us may have removed the file: then our lock
+            # is on a name that nobody else will meet.
+            if _is_same(descriptor, path):
+                yield
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _is_same(descriptor: int, path: Path) -> bool:
+    try:
+        return os.fstat(descriptor).st_ino == path.stat().st_ino
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,191 @@
+"""Image definitions: ``images/NAME`` with everything it extends, checked.
+
+A definition may extend another one beside it: lists are added to the inherited
+ones, single values replace them, and overlay trees are laid on top of each
+other, the inherited first. What cannot work is refused here, with file and key,
+before anything is downloaded.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from builder.imagetoml import DiskTable, Fragment, MissingLibrary
+from hostio import config
+from osmodel.faults import InvalidInput
+
+T = TypeVar("T")
+
+FILE = "image.toml"
+LOCK = "image.lock"
+OVERLAY = "overlay"
+MIB = 1 << 20
+_DEFAULT_KERNEL = "linux-image-cloud-amd64"
+_SMALLEST_SLOT = 128  # MiB; a kernel's modules and systemd need about as much
+_LARGEST_SLOT = 64 << 10  # MiB
+_SMALLEST_ESP = 512  # MiB: FAT32 with clusters of 4 KiB, and two kernel images
+_LARGEST_ESP = 8 << 10  # MiB
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSizes:
+    """Partition sizes in bytes, each a multiple of 1 MiB."""
+
+    slot: int
+    verity: int
+    esp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What to build.
+
+    Attributes:
+        name: of the image.
+        directory: of the definition; its lock lies there.
+        packages: Debian packages to install, sorted.
+        remove: packages whose files are deleted at the end, sorted.
+        kernel: Debian package of the kernel.
+        command_line: kernel arguments, inherited ones first.
+        modules: modules the initrd carries beside its own list.
+        disk: partition sizes.
+        update_url: of the repository, or empty.
+        trust_root: file with the root of trust, if any.
+        allowed: libraries that may be missing.
+        overlays: trees to lay over the root, in this order.
+    """
+
+    name: str
+    directory: Path
+    packages: tuple[str, ...]
+    remove: tuple[str, ...]
+    kernel: str
+    command_line: tuple[str, ...]
+    modules: tuple[str, ...]
+    disk: DiskSizes
+    update_url: str
+    trust_root: Path | None
+    allowed: tuple[MissingLibrary, ...]
+    overlays: tuple[Path, ...]
+
+    @property
+    def lock(self) -> Path:
+        """Where the package lock is, or would be."""
+        return self.directory / LOCK
+
+    @property
+    def source(self) -> Path:
+        """The definition's own file, for messages."""
+        return self.directory / FILE
+
+
+def load(directory: Path) -> Definition:
+    """Read the definition in ``directory`` and those it extends.
+
+    Raises:
+        InvalidInput: no such definition, or it cannot be built.
+    """
+    chain = _chain(directory)
+    path, last = chain[-1]
+    fragments = [fragment for _, fragment in chain]
+    packages = sorted({name for item in fragments for name in item.packages.include})
+    definition = Definition(
+        name=last.name,
+        directory=path,
+        packages=tuple(packages),
+        remove=tuple(sorted({name for item in fragments for name in item.packages.remove})),
+        kernel=_last([item.kernel.package for item in fragments], _DEFAULT_KERNEL),
+        command_line=tuple(a for item in fragments for a in item.kernel.command_line),
+        modules=tuple(m for item in fragments for m in item.kernel.modules),
+        disk=_sizes([item.disk for item in fragments], path / FILE),
+        update_url=_last([item.update.url for item in fragments], ""),
+        trust_root=_trust_root(chain),
+        allowed=tuple(entry for item in fragments for entry in item.closure.allow),
+        overlays=tuple(p / OVERLAY for p, _ in chain if (p / OVERLAY).is_dir()),
+    )
+    both = sorted(set(definition.remove) & set(definition.packages))
+    if both:
+        raise InvalidInput(f"{definition.source}: packages.remove: also included: {both[0]!r}")
+    return definition
+
+
+def _chain(directory: Path) -> list[tuple[Path, Fragment]]:
+    """The definition and those it extends, the inherited first."""
+    chain: list[tuple[Path, Fragment]] = []
+    path = directory
+    while True:
+        if not (path / FILE).is_file():
+            raise _unknown(path, chain)
+        fragment = config.load(Fragment, path / FILE)
+        if fragment.name != path.resolve().name:
+            raise InvalidInput(
+                f"{path / FILE}: name: expected {path.resolve().name!r}, the directory's name"
+            )
+        if path in [earlier for earlier, _ in chain]:
+            raise InvalidInput(f"{path / FILE}: extends: {fragment.name!r} extends itself")
+        chain.insert(0, (path, fragment))
+        if not fragment.extends:
+            return chain
+        path = path.parent / fragment.extends
+
+
+def _unknown(path: Path, chain: Sequence[tuple[Path, Fragment]]) -> InvalidInput:
+    parent = path.parent
+    names = sorted(item.parent.name for item in parent.glob(f"*/{FILE}"))
+    close = difflib.get_close_matches(path.name, names, n=1)
+    hint = f"did you mean {str(parent / close[0])!r}?" if close else ""
+    if not hint and names:
+        hint = f"there are: {', '.join(names)}"
+    if chain:
+        source = chain[0][0] / FILE
+        return InvalidInput(f"{source}: extends: no definition {path.name!r}", hint=hint)
+    return InvalidInput(f"{path}: no image definition there", hint=hint)
+
+
+def _last(values: Sequence[T | None], default: T) -> T:
+    return next((value for value in reversed(values) if value is not None), default)
+
+
+def _trust_root(chain: Sequence[tuple[Path, Fragment]]) -> Path | None:
+    found = None
+    for path, fragment in chain:
+        if fragment.update.trust_root is not None:
+            found = path / fragment.update.trust_root
+            if not found.is_file():
+                raise InvalidInput(f"{path / FILE}: update.trust_root: no such file: {found}")
+    return found
+
+
+def _sizes(tables: Sequence[DiskTable], source: Path) -> DiskSizes:
+    slot = _last([table.slot_mib for table in tables], 1024)
+    esp = _last([table.esp_mib for table in tables], _SMALLEST_ESP)
+    needed = verity_needed(slot * MIB) // MIB + 1
+    verity = _last([table.verity_mib for table in tables], needed)
+    _check_range(source, "disk.slot_mib", slot, _SMALLEST_SLOT, _LARGEST_SLOT)
+    _check_range(source, "disk.esp_mib", esp, _SMALLEST_ESP, _LARGEST_ESP)
+    if verity < needed:
+        raise InvalidInput(
+            f"{source}: disk.verity_mib: {verity} MiB cannot hold the hash tree of a slot"
+            f" of {slot} MiB",
+            hint=f"it takes {needed} MiB; leave the key out to get just that",
+        )
+    return DiskSizes(slot * MIB, verity * MIB, esp * MIB)
+
+
+def _check_range(source: Path, key: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise InvalidInput(f"{source}: {key}: {value} MiB is not within {least} to {most} MiB")
+
+
+def verity_needed(data: int) -> int:
+    """Bytes of a hash tree over ``data`` bytes, with its superblock."""
+    blocks = -(-data // 4096)
+    total = 1
+    while blocks > 1:
+        blocks = -(-blocks // 128)  # hashes of 32 bytes in a block of 4096
+        total += blocks
+    return total * 4096

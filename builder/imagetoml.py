@@ -1,0 +1,117 @@
+"""The schema of ``image.toml``: one file, exactly as it is written.
+
+``builder.definition`` joins a file with those it extends and fills in what
+none of them says. Checks that one value can fail alone are here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from osmodel.faults import InvalidInput
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class PackagesTable:
+    """``[packages]``: Debian packages.
+
+    Attributes:
+        include: to install, with all they depend on.
+        remove: whose files are deleted once everything is configured.
+    """
+
+    include: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for key, names in (("include", self.include), ("remove", self.remove)):
+            for name in names:
+                if not _PACKAGE.fullmatch(name):
+                    raise InvalidInput(f"{key}: not a package name: {name!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class KernelTable:
+    """``[kernel]``.
+
+    Attributes:
+        package: Debian package of the kernel.
+        command_line: arguments added to those every image has.
+        modules: modules the initrd carries beside its own list.
+    """
+
+    package: str | None = None
+    command_line: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for argument in self.command_line:
+            if not argument.isascii() or not argument.isprintable() or " " in argument:
+                raise InvalidInput(f"command_line: not one kernel argument: {argument!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class DiskTable:
+    """``[disk]``: sizes of partitions in MiB, except the state partition's."""
+
+    slot_mib: int | None = None
+    verity_mib: int | None = None
+    esp_mib: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateTable:
+    """``[update]``.
+
+    Attributes:
+        url: of the repository, unless ``--update-url`` names another one.
+        trust_root: file with the repository's root of trust, beside image.toml.
+    """
+
+    url: str | None = None
+    trust_root: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MissingLibrary:
+    """``[[closure.allow]]``: a library that may be missing, and why."""
+
+    file: str
+    library: str
+    reason: str
+
+    def __post_init__(self) -> None:
+        if not self.reason.strip():
+            raise InvalidInput("reason: may not be empty")
+
+
+@dataclass(frozen=True, slots=True)
+class ClosureTable:
+    """``[closure]``: exceptions from the check that every library is there."""
+
+    allow: tuple[MissingLibrary, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """One image.toml, as written."""
+
+    name: str
+    extends: str = ""
+    packages: PackagesTable = field(default_factory=PackagesTable)
+    kernel: KernelTable = field(default_factory=KernelTable)
+    disk: DiskTable = field(default_factory=DiskTable)
+    update: UpdateTable = field(default_factory=UpdateTable)
+    closure: ClosureTable = field(default_factory=ClosureTable)
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise InvalidInput(
+                f"name: not an image name: {self.name!r}",
+                hint="lower-case letters, digits and '-', at most 32",
+            )

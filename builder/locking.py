@@ -1,0 +1,70 @@
+"""``build-image lock``: make or refresh a package lock, and say what changed."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from builder import definition, lock, solving, toolstree
+from builder.lock import Lock, LockedPackage
+from builder.solving import Request
+from builder.world import World
+from hostio.durable import replace_file
+
+TOOLS_LOCK = Path(__file__).with_name("tools.lock")
+TOOLS_COMMAND = "build-image lock --tools"
+# Debian's names of the architectures that images can be built for.
+ARCHITECTURES = {"x86_64": "amd64"}
+
+
+def tools_request(architecture: str) -> Request:
+    """What the tools tree is solved for."""
+    return Request(architecture, toolstree.PACKAGES)
+
+
+def image_request(image: definition.Definition, architecture: str) -> Request:
+    """What an image is solved for."""
+    return Request(architecture, image.packages, kernel=image.kernel, loader=True)
+
+
+def image_command(image: definition.Definition) -> str:
+    """The command that makes the lock of ``image``, for hints."""
+    return f"build-image lock {image.directory}"
+
+
+def refresh(path: Path, request: Request, world: World) -> tuple[str, ...]:
+    """Solve ``request`` and write the lock to ``path``.
+
+    Returns:
+        One line per package that came, went or changed.
+
+    Raises:
+        InvalidInput: a package does not exist.
+        HostFailure: the archive cannot be read, or its signature is bad.
+    """
+    with tempfile.TemporaryDirectory(prefix="twinkeel-lock-") as scratch:
+        found = solving.solve(request, world.mirrors(), world.runner, Path(scratch))
+    before = lock.load(path, refresh="build-image lock") if path.exists() else None
+    if before is not None and replace(before, epoch=found.epoch) == found:
+        # The same packages: a newer index alone must not change every bit.
+        return ()
+    replace_file(path, lock.to_text(found).encode())
+    return _changes(before, found)
+
+
+def _changes(before: Lock | None, after: Lock) -> tuple[str, ...]:
+    old = _by_name(before.everything if before else ())
+    new = _by_name(after.everything)
+    lines = []
+    for name in sorted(old.keys() | new.keys()):
+        was, now = old.get(name), new.get(name)
+        if was == now:
+            continue
+        versions = [item.version if item else "none" for item in (was, now)]
+        lines.append(f"{name}: {versions[0]} -> {versions[1]}")
+    return tuple(lines)
+
+
+def _by_name(packages: tuple[LockedPackage, ...]) -> dict[str, LockedPackage]:
+    return {f"{item.name}:{item.architecture}": item for item in packages}

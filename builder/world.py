@@ -1,0 +1,51 @@
+"""Every way in which building an image touches the machine it runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder import mirrors
+from builder.cache import Cache
+from builder.debs import DebCache
+from builder.mirrors import Mirrors
+from hostio.clock import Clock
+from hostio.fetch import Fetcher
+from hostio.runner import Runner
+
+CACHE_VARIABLE = "TWINKEEL_CACHE"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Ports and places of the builder.
+
+    Attributes:
+        runner: runs programs of the host; as root when an image is built.
+        fetcher: reads mirrors; must allow several threads.
+        clock: times steps and waits between attempts.
+        environment: usually ``os.environ``.
+        home: of the user, for the cache's usual place.
+    """
+
+    runner: Runner
+    fetcher: Fetcher
+    clock: Clock
+    environment: Mapping[str, str]
+    home: Path
+
+    @property
+    def cache(self) -> Cache:
+        """Where finished steps and downloads are kept."""
+        chosen = self.environment.get(CACHE_VARIABLE)
+        return Cache(Path(chosen).absolute() if chosen else self.home / ".cache/twinkeel")
+
+    @property
+    def debs(self) -> DebCache:
+        """The package files of this host."""
+        return DebCache(self.cache.directory / "debs", self.mirrors, self.fetcher, self.clock)
+
+    def mirrors(self) -> Mirrors:
+        """Where Debian's archive is; asked only when something is missing."""
+        return mirrors.find(self.environment, self.runner)
