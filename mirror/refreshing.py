@@ -1,0 +1,65 @@
+"""Say again, with later dates, what the repository says.
+
+Hosts refuse a repository whose timestamp has expired, so that nobody can keep
+old metadata in front of them. The mirror therefore signs snapshot and
+timestamp anew from time to time; release signers are not needed for it. The
+roles of people are signed anew when enough of their keys are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from tuf.api.metadata import Root, Targets
+
+from hostio.clock import Clock
+from mirror.keys import SigningKey
+from mirror.publishing import alone
+from mirror.rolefiles import RoleSet, announce, load, signed_by_role, signers_of, write
+
+
+def refresh(repository: Path, keys: Sequence[SigningKey], clock: Clock) -> tuple[str, ...]:
+    """Sign anew each role that ``keys`` can speak for; returns their names.
+
+    Raises:
+        InvalidInput: not a repository, an online key is missing, or the keys
+            given for a role of people are fewer than its threshold.
+        TransientFailure: somebody else is changing the repository.
+        UntrustedData: the repository is damaged.
+    """
+    with alone(repository):
+        now = load(repository)
+        people = [role for role in (Root.type, Targets.type) if _meant(now, role, keys)]
+        for role in (*people, "snapshot", "timestamp"):
+            # Refused before anything is written, not half way.
+            signers_of(now.root.signed, role, keys)
+        if Root.type in people:
+            now = _with_later_root(repository, now, keys, clock.now())
+        if Targets.type in people:
+            targets = deepcopy(now.targets.signed)
+            targets.version += 1
+            signed = signed_by_role(now.root.signed, targets, keys, clock.now())
+            write(repository, signed)
+            now = replace(now, targets=signed)
+        announce(repository, now, keys, clock.now())
+    return (*people, "snapshot", "timestamp")
+
+
+def _meant(now: RoleSet, role: str, keys: Sequence[SigningKey]) -> bool:
+    return any(key.keyid in now.root.signed.roles[role].keyids for key in keys)
+
+
+def _with_later_root(
+    repository: Path, now: RoleSet, keys: Sequence[SigningKey], at: datetime
+) -> RoleSet:
+    # The rules stay the same, so one set of signatures satisfies the old root
+    # and the one that follows it.
+    root = deepcopy(now.root.signed)
+    root.version += 1
+    signed = signed_by_role(now.root.signed, root, keys, at)
+    write(repository, signed)
+    return replace(now, root=signed)

@@ -1,0 +1,179 @@
+"""The metadata files of a repository: names, reading, signing, writing.
+
+Versions are part of the names (TUF "consistent snapshots"), so a file that a
+client may have seen is never changed. Only ``timestamp.json`` is replaced, and
+it is replaced last: until then the files of a publication are there but nobody
+is told about them, and the repository is as valid as before.
+
+Source: TUF specification 1.0.33, sections 4 and 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from tuf.api.exceptions import RepositoryError
+from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
+
+from hostio.durable import replace_file
+from mirror.keys import SigningKey
+from osmodel.faults import HostFailure, InvalidInput, UntrustedData
+
+EXPIRES_AFTER = "x-twinkeel-expires-after-days"
+ISSUED = "x-twinkeel-issued"
+
+_MOST_ROOTS = 1024
+
+SomeRole = TypeVar("SomeRole", Root, Timestamp, Snapshot, Targets)
+
+
+@dataclass(frozen=True, slots=True)
+class RoleSet:
+    """What the repository says at this moment, signatures checked."""
+
+    root: Metadata[Root]
+    timestamp: Metadata[Timestamp]
+    snapshot: Metadata[Snapshot]
+    targets: Metadata[Targets]
+
+
+def directory(repository: Path) -> Path:
+    """Where the metadata lies."""
+    return repository / "metadata"
+
+
+def role_file(repository: Path, role: str, version: int) -> Path:
+    """The file of one version of a role; the timestamp has one name for all."""
+    name = "timestamp.json" if role == Timestamp.type else f"{version}.{role}.json"
+    return directory(repository) / name
+
+
+def load(repository: Path) -> RoleSet:
+    """Read what clients are told, from the newest root to the targets.
+
+    Raises:
+        InvalidInput: not a repository.
+        UntrustedData: a file is damaged or not signed by enough keys.
+    """
+    root = _newest_root(repository)
+    timestamp = _read(repository, Timestamp, 0)
+    snapshot = _read(repository, Snapshot, timestamp.signed.snapshot_meta.version)
+    targets = _read(repository, Targets, snapshot.signed.meta["targets.json"].version)
+    for metadata in (timestamp, snapshot, targets):
+        role = metadata.signed.type
+        try:
+            root.signed.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
+        except (RepositoryError, ValueError) as error:
+            raise UntrustedData(f"{repository}: {role}: {error}") from error
+    return RoleSet(root, timestamp, snapshot, targets)
+
+
+def signers_of(root: Root, role: str, keys: Sequence[SigningKey]) -> list[SigningKey]:
+    """Those of ``keys`` that may sign for ``role``, each once.
+
+    Raises:
+        InvalidInput: fewer than the role's threshold of different keys.
+    """
+    rule = root.roles[role]
+    known = {key.keyid: key for key in keys if key.keyid in rule.keyids}
+    missing = rule.threshold - len(known)
+    if missing > 0:
+        raise InvalidInput(
+            f"role {role} needs {rule.threshold} of {len(rule.keyids)} keys,"
+            f" {len(known)} given: {missing} missing",
+            hint="name each with --key file:PATH",
+        )
+    return list(known.values())
+
+
+def signed_by_role(
+    root: Root, content: SomeRole, keys: Sequence[SigningKey], now: datetime
+) -> Metadata[SomeRole]:
+    """Sign ``content`` with those of ``keys`` that its role knows.
+
+    The expiry is set from ``now`` and the number of days the root grants.
+
+    Raises:
+        InvalidInput: fewer than the role's threshold of different keys.
+    """
+    signers = signers_of(root, content.type, keys)
+    days = int(root.roles[content.type].unrecognized_fields.get(EXPIRES_AFTER, 1))
+    content.expires = now.replace(microsecond=0) + timedelta(days=days)
+    if content.type == Timestamp.type:
+        # A host never trusts its clock to be earlier than this.
+        content.unrecognized_fields[ISSUED] = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    metadata = Metadata(content)
+    for key in signers:
+        metadata.sign(key.signer, append=True)
+    return metadata
+
+
+def write(repository: Path, metadata: Metadata[SomeRole]) -> None:
+    """Put a signed role in its place; durable on return."""
+    content = metadata.signed
+    replace_file(role_file(repository, content.type, content.version), metadata.to_bytes())
+
+
+def announce(repository: Path, now: RoleSet, keys: Sequence[SigningKey], at: datetime) -> None:
+    """Write a further snapshot and timestamp over ``now.targets``.
+
+    The timestamp is last: its replacement is the moment of publication.
+
+    Raises:
+        InvalidInput: the online keys are missing.
+    """
+    root = now.root.signed
+    snapshot = Snapshot(
+        version=now.snapshot.signed.version + 1, meta={"targets.json": meta_file(now.targets)}
+    )
+    signed_snapshot = signed_by_role(root, snapshot, keys, at)
+    timestamp = Timestamp(
+        version=now.timestamp.signed.version + 1, snapshot_meta=meta_file(signed_snapshot)
+    )
+    signed_timestamp = signed_by_role(root, timestamp, keys, at)
+    write(repository, signed_snapshot)
+    write(repository, signed_timestamp)
+
+
+def meta_file(metadata: Metadata[SomeRole]) -> MetaFile:
+    """Version, length and hash of a role, as the role above it lists them."""
+    return MetaFile.from_data(metadata.signed.version, metadata.to_bytes(), ["sha256"])
+
+
+def _newest_root(repository: Path) -> Metadata[Root]:
+    root = _read(repository, Root, 1)
+    for version in range(2, _MOST_ROOTS):
+        if not role_file(repository, Root.type, version).exists():
+            break
+        following = _read(repository, Root, version)
+        try:
+            for judge in (root.signed, following.signed):
+                judge.verify_delegate(Root.type, following.signed_bytes, following.signatures)
+        except (RepositoryError, ValueError) as error:
+            raise UntrustedData(f"{repository}: root {version}: {error}") from error
+        root = following
+    return root
+
+
+def _read(repository: Path, kind: type[SomeRole], version: int) -> Metadata[SomeRole]:
+    path = role_file(repository, kind.type, version)
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise InvalidInput(
+            f"{repository} is not a whole repository: {path.name} is missing",
+            hint="update-mirror init makes one",
+        ) from error
+    except OSError as error:
+        raise HostFailure(f"{path}: {error.strerror}") from error
+    try:
+        metadata: Metadata[SomeRole] = Metadata.from_bytes(content)
+    except RepositoryError as error:
+        raise UntrustedData(f"{path}: damaged metadata") from error
+    if not isinstance(metadata.signed, kind):
+        raise UntrustedData(f"{path}: holds {metadata.signed.type} metadata")
+    return metadata
