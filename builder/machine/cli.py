@@ -9,23 +9,28 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
+import os
 import shlex
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import builder.world
+from builder import lock, locking, toolstree
 from builder.machine.acceleration import Probe, Verdict, remembered
 from builder.machine.console import Report
 from builder.machine.following import Event, Follower, milestone
-from builder.machine.guest import READY_DEADLINE, Machine, machine
+from builder.machine.guest import READY_DEADLINE, Machine, check_image, machine
 from builder.machine.hardware import Accel, Forward, Hardware
-from builder.machine.world import World
+from builder.machine.world import Tools, World
 from hostio.clock import SystemClock
+from hostio.httpfetch import HttpFetcher
 from hostio.localsocket import free_port, port_is_taken
-from hostio.runner import LocalRunner
+from hostio.runner import LocalRunner, LocalSpawner, Runner, Spawner
 from osmodel.faults import Fault, InvalidInput
 
 _GIB = 1 << 30
@@ -157,16 +162,21 @@ def run(arguments: Sequence[str], world: World) -> int:
         with _directory(options.keep) as directory:
             _boot(options, world, directory)
     except Fault as fault:
-        sys.stderr.write(f"boot-image: {fault}\n")
-        if fault.hint:
-            sys.stderr.write(f"  {fault.hint}\n")
-        return fault.exit_status
+        return _failed(fault)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return 0
 
 
+def _failed(fault: Fault) -> int:
+    sys.stderr.write(f"boot-image: {fault}\n")
+    if fault.hint:
+        sys.stderr.write(f"  {fault.hint}\n")
+    return fault.exit_status
+
+
 def _boot(options: argparse.Namespace, world: World, directory: Path) -> None:
+    check_image(options.image)
     verdict = choose(options.accel, world, directory)
     parts = hardware(options, verdict.accel)
     size = options.disk_size * _GIB
@@ -199,11 +209,54 @@ def _directory(kept: Path | None) -> Iterator[Path]:
         yield Path(name)
 
 
-def main(make_world: Callable[[], World] | None = None) -> int:
-    """Entry point: the only place that builds real adapters."""
-    return run(sys.argv[1:], (make_world or _world)())
+@dataclass(frozen=True, slots=True)
+class LazyTools:
+    """The tools tree of this host, made at its first use.
+
+    Attributes:
+        prepared: makes it, or finds it.
+    """
+
+    prepared: Callable[[], Tools]
+
+    def runner(self, binds: Iterable[Path] = ()) -> Runner:
+        """See :meth:`Tools.runner`."""
+        return self.prepared().runner(binds)
+
+    def spawner(self, host: Spawner, binds: Iterable[Path] = ()) -> Spawner:
+        """See :meth:`Tools.spawner`."""
+        return self.prepared().spawner(host, binds)
 
 
-def _world() -> World:
-    raise NotImplementedError
-    return World(tools=None, runner=LocalRunner(), clock=SystemClock(), cache=Path())  # type: ignore
+def main() -> int:
+    """Entry point: builds the real adapters."""
+    return run(sys.argv[1:], local_world())
+
+
+def local_world() -> World:
+    """This host; its tools tree is made when it is needed and not there."""
+    runner, clock = LocalRunner(), SystemClock()
+    place = builder.world.World(
+        runner=runner,
+        fetcher=HttpFetcher(clock),
+        clock=clock,
+        environment=os.environ,
+        home=Path.home(),
+    )
+
+    @functools.cache
+    def prepared() -> Tools:
+        tools_lock = lock.load(locking.TOOLS_LOCK, refresh=locking.TOOLS_COMMAND)
+        return toolstree.prepared(tools_lock, place.debs, place.cache, runner)
+
+    return World(
+        tools=LazyTools(prepared),
+        runner=runner,
+        spawner=LocalSpawner(),
+        clock=clock,
+        cache=place.cache.directory,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -41,6 +41,21 @@ _QUOTED_LINES = 15
 _LONGEST_PATH = 80
 
 
+def check_image(image: Path) -> Path:
+    """The disk in an output directory of ``build-image``.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    disk = image / "disk.raw"
+    if not disk.is_file():
+        raise InvalidInput(
+            f"{image}: there is no disk.raw in it",
+            hint="make one with: build-image images/minimal",
+        )
+    return disk
+
+
 def prepare(world: World, image: Path, directory: Path, *, disk_size: int) -> MachineFiles:
     """Make the disk and the firmware variables of a machine, unless they are there.
 
@@ -55,12 +70,7 @@ def prepare(world: World, image: Path, directory: Path, *, disk_size: int) -> Ma
         HostFailure: a tool failed.
     """
     files = MachineFiles(directory)
-    disk = image / "disk.raw"
-    if not disk.is_file():
-        raise InvalidInput(
-            f"{image}: there is no disk.raw in it",
-            hint="make one with: build-image images/minimal",
-        )
+    disk = check_image(image)
     if len(str(directory)) > _LONGEST_PATH:
         raise InvalidInput(
             f"{directory}: the path is too long for the sockets in it",

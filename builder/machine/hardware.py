@@ -27,8 +27,8 @@ FIRMWARE_VARS = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 SSH_KEY_CREDENTIAL = "ssh.authorized_keys.root"
 
 _QEMU = "qemu-system-x86_64"
-# Two names of Intel's 2008 core: complete enough for every x86-64 distribution, and
-# a third faster to emulate than everything the emulator could offer ("max").
+# Modern enough for every x86-64 distribution, and a third faster to emulate than
+# everything the emulator could offer ("max").
 _EMULATED_CPU = "Nehalem"
 
 # QEMU's user network; gateway, name server and the like have the first addresses.
