@@ -1,0 +1,26 @@
+"""Everything through which ``update-mirror`` touches more than its files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hostio.clock import Clock
+from mirror.publishing import SignPayload
+from mirror.serving import Announce, Listen
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Made once, in ``main``.
+
+    Attributes:
+        clock: dates of metadata.
+        sign_payload: puts signatures into a payload.
+        serve: serves a repository until it is told to end.
+    """
+
+    clock: Clock
+    sign_payload: SignPayload
+    serve: Callable[[Path, Listen, Announce], None]
