@@ -89,6 +89,11 @@ class SlotArmed:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteBlocked:
+    """The preflight found that nothing may be written; nothing was touched."""
+
+
+@dataclass(frozen=True, slots=True)
 class StepFailed:
     """The last effect failed; ``kind`` is that of the fault."""
 
@@ -129,6 +134,7 @@ Event = (
     | NothingNew
     | OfferFound
     | SlotArmed
+    | WriteBlocked
     | StepFailed
     | Withdrawn
     | CameUp
@@ -227,6 +233,8 @@ def _while_writing(state: Writing, event: Event) -> tuple[State, tuple[Effect, .
     match event:
         case SlotArmed():
             return Armed(candidate), (AskForReboot(),)
+        case WriteBlocked():
+            return Idle(), ()
         case StepFailed("transient") if state.attempt < WRITE_ATTEMPTS:
             again = Writing(candidate, state.attempt + 1)
             return again, (Wait(state.attempt), WriteAndArm(candidate))

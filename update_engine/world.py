@@ -1,0 +1,101 @@
+"""Everything the engine can touch, as ports in one frozen value.
+
+Only the entry points (``cli``, ``service``, ``bootsteps``) fill it with real
+adapters; everything below them gets what it needs from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from hostio.clock import Clock
+from hostio.disks import SystemDisk
+from hostio.esp import Esp
+from hostio.fetch import ByteStream
+from hostio.runner import Runner
+from hostio.statefiles import Archive, TextFile
+from osmodel.hostidentity import HostIdentity
+from osmodel.release import Release
+from update_engine.memory import Memory
+from update_engine.settings import Settings
+
+TYPE_CHECKING = False  # the modules below are slow to import; status needs none of them
+if TYPE_CHECKING:
+    from update_engine.trust import Trust
+
+
+class OfferLike(Protocol):
+    """What the engine needs to know of ``update_engine.repository.Offer``."""
+
+    @property
+    def release(self) -> Release:
+        """The identity the metadata vouches for."""
+        ...
+
+    @property
+    def length(self) -> int:
+        """Bytes of the payload."""
+        ...
+
+
+class Releases(Protocol):
+    """Port for a verified repository; the fake is ``tests.fakes.shelf``."""
+
+    def refresh(self) -> tuple[OfferLike, ...]:
+        """Fetch and verify the metadata; every release it lists.
+
+        Raises:
+            TransientFailure: the mirror cannot be reached.
+            UntrustedData: expired, rolled back, or not signed by enough keys.
+        """
+        ...
+
+    def trust(self) -> Trust:
+        """Who may sign payloads, without asking the mirror."""
+        ...
+
+    def open(self, offer: OfferLike) -> ByteStream:
+        """The payload of an offer, checked against the metadata as it is read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The machine around the engine.
+
+    Attributes:
+        machine: which image, version and root runs.
+        settings: as configured.
+        clock: time.
+        runner: other programs.
+        lock: held by whoever changes slots, ESP or state; fails when taken.
+        esp: mounts the ESP for as long as it is needed.
+        disk: finds the system disk.
+        memory: the engine's files.
+        archive: records of failed starts.
+        releases: opens the repository; imports what is slow to import.
+        reboot_wanted: ``/run/reboot-required``, for other programs.
+        is_running: whether a process exists.
+        pid: our own process id.
+    """
+
+    machine: HostIdentity
+    settings: Settings
+    clock: Clock
+    runner: Runner
+    lock: Callable[[], AbstractContextManager[None]]
+    esp: Callable[[], AbstractContextManager[Esp]]
+    disk: Callable[[], SystemDisk]
+    memory: Memory
+    archive: Archive
+    releases: Callable[[], Releases]
+    reboot_wanted: TextFile
+    is_running: Callable[[int], bool]
+    pid: int
+
+    def now(self) -> int:
+        """Seconds since 1970."""
+        return int(self.clock.now().timestamp())
