@@ -1,0 +1,137 @@
+"""Write each start down, and give up a proven slot that keeps failing.
+
+The loader stops counting once an entry is proven. A start that finds a row of
+failures of its own root behind it therefore takes the proven standing back, so
+that the loader prefers the other slot at the next start.
+
+Nothing here may keep a machine from starting: what cannot be read or written
+is told and left.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from hostio.durable import replace_file
+from hostio.kernelcalls import MS_NODEV, MS_NOEXEC, MS_NOSUID
+from osmodel import partitions, startledger, uki
+from osmodel.faults import Fault, HostFailure, UntrustedData
+from update_engine.initrd import decisions, finding
+from update_engine.initrd.world import ERROR, NOTICE, World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from hostio.esp import Esp
+
+LEDGER = "lib/update-engine/starts.json"  # below /var
+_FAT_MODULES = ("vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1")
+
+
+def begin(world: World, root_hash: str, boot_id: str) -> startledger.Ledger:
+    """Write down that this start began; durable on return if that is possible."""
+    ledger = _read(world.paths.state / LEDGER).begun(root_hash, boot_id)
+    _write(world, world.paths.state, ledger)
+    return ledger
+
+
+def reach(world: World, var: Path, boot_id: str, stage: startledger.Stage) -> None:
+    """Write down how far this start came.
+
+    Args:
+        world: ports.
+        var: where the state is mounted.
+        boot_id: of this start.
+        stage: where it is.
+    """
+    before = _read(var / LEDGER)
+    after = before.reached(boot_id, stage)
+    if after != before:
+        _write(world, var, after)
+
+
+def gives_up(
+    world: World, slot: decisions.FoundSlot, ledger: startledger.Ledger, start: tuple[str, str]
+) -> bool:
+    """Take the proven standing of our entry back, if it failed too often.
+
+    Args:
+        world: ports.
+        slot: the slot we would start.
+        ledger: with this start in it.
+        start: root hash and boot id of this start.
+
+    Returns:
+        True if another entry boots next; the caller starts the machine again.
+    """
+    root_hash, boot_id = start
+    if not decisions.has_failed_too_often(ledger, root_hash, boot_id):
+        return False
+    try:
+        with _mounted_esp(world, slot) as esp:
+            rename = decisions.entry_to_give_up(root_hash, _entries(esp))
+            if rename is None:
+                world.journal.say("this slot keeps failing, and there is no other to boot", ERROR)
+                return False
+            esp.rename(*rename)
+    except (Fault, OSError) as failure:
+        world.journal.say(f"this slot keeps failing and cannot be given up: {failure}", ERROR)
+        return False
+    world.journal.say(f"{rename[0]} failed too often: given up as {rename[1]}", ERROR)
+    _write(world, world.paths.state, ledger.taken_back(rename[0], root_hash, boot_id))
+    return True
+
+
+def _entries(esp: Esp) -> list[decisions.Entry]:
+    entries = []
+    for name in esp.names():
+        try:
+            identity = uki.identify(partial(esp.read, name), esp.size(name))
+            entries.append(decisions.Entry(name, identity.root_hash))
+        except UntrustedData:
+            entries.append(decisions.Entry(name, None))
+    return entries
+
+
+def _mounted_esp(world: World, slot: decisions.FoundSlot) -> AbstractContextManager[Esp]:
+    # Imported here: only a start that may give up its slot pays for it.
+    from contextlib import contextmanager  # noqa: PLC0415 - see above
+
+    from hostio.esp import MountedEsp  # noqa: PLC0415 - see above
+
+    @contextmanager
+    def mounted() -> Iterator[Esp]:
+        partition = slot.table.find(partitions.ESP)
+        if partition is None:
+            raise HostFailure(f"{slot.disk.node} has no ESP")
+        node = finding.wait_for_partition(world, slot.disk, partition)
+        world.modules.load(_FAT_MODULES)
+        flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
+        world.mounts.mount(
+            node.node, world.paths.esp, "vfat", flags=flags, options="umask=0077,flush"
+        )
+        try:
+            yield MountedEsp(world.paths.esp)
+        finally:
+            world.mounts.unmount(world.paths.esp)
+
+    return mounted()
+
+
+def _read(path: Path) -> startledger.Ledger:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return startledger.parse_or_new(file.read(startledger.MAX_TEXT + 1))
+    except OSError:
+        return startledger.Ledger()
+
+
+def _write(world: World, var: Path, ledger: startledger.Ledger) -> None:
+    try:
+        replace_file(var / LEDGER, startledger.encode(ledger).encode())
+    except (HostFailure, OSError) as failure:
+        # Full or read-only. Not counting a start is better than not starting.
+        world.journal.say(f"this start is not counted: {failure}", NOTICE)

@@ -1,0 +1,207 @@
+"""The state partition: everything a machine writes lives there, so never lose it.
+
+- It is repaired when it can be, and a repair that may have cost data is told
+  in the log and in boot.json.
+- It is formatted only where no file system was: never because one is broken.
+- If it cannot be mounted the start fails. On trial that falls back to the
+  version that could; otherwise the machine starts again and stays out of its
+  cluster rather than join it without its memory. An operator can start it with
+  ``twinkeel.state=volatile`` to rescue data.
+
+systemd-repart makes the file system before it writes the partition table, so
+a partition that is there is whole; a cut in between is begun anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from hostio.kernelcalls import MS_BIND, MS_NODEV, MS_NOSUID
+from osmodel import ext4, partitions
+from osmodel.faults import HostFailure
+from update_engine.initrd import decisions, finding
+from update_engine.initrd.world import ERROR, NOTICE, World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hostio.sysfs import PartitionNode
+
+_CHECK = "/usr/sbin/e2fsck"  # in the initrd
+_FORMAT = "/usr/sbin/mkfs.ext4"  # in the root
+_REPART = (
+    "/usr/bin/systemd-repart",  # in the root
+    "--dry-run=no",
+    "--empty=refuse",
+    "--seed=random",
+    "--definitions=/usr/lib/repart.d",
+    "--no-pager",
+    "--no-legend",
+)
+_ERRORS_LEFT = 4  # bit of e2fsck's exit status: errors were not corrected
+_NOT_CHECKED = 8  # and above: e2fsck itself failed
+_EMPTY_HEAD = 1 << 20  # bytes that must be zero before we call a partition empty
+
+_OPTIONS = "errors=remount-ro"
+# What the root's links point at; the mode of what is made.
+_DIRECTORIES = {"home": 0o755, "roothome": 0o700, "srv": 0o755, "opt": 0o755}
+
+
+class Missing(StrEnum):
+    """What a machine still lacks."""
+
+    PARTITION = "partition"
+    FILE_SYSTEM = "file system"
+
+
+class State(NamedTuple):
+    """The mounted state.
+
+    Attributes:
+        durable: false if it is gone with the next restart.
+        made: this start made it.
+        repaired: e2fsck changed more than a replayed journal explains.
+    """
+
+    durable: bool = True
+    made: bool = False
+    repaired: bool = False
+
+
+def open_state(world: World, slot: decisions.FoundSlot) -> State | Missing:
+    """Mount the state partition if there is one.
+
+    Raises:
+        HostFailure: it is there and cannot be used.
+    """
+    partition = slot.table.find(partitions.STATE)
+    if partition is None:
+        return Missing.PARTITION
+    node = finding.wait_for_partition(world, slot.disk, partition)
+    head = _head(node)
+    if ext4.file_system_size(head) is None and not any(head):
+        return Missing.FILE_SYSTEM
+    repaired = _check(world, node)
+    _mount(world, node)
+    return State(repaired=repaired)
+
+
+def open_volatile_state(world: World) -> State:
+    """Mount memory instead of the partition."""
+    world.journal.say("state is volatile on request; nothing will be kept", ERROR)
+    world.mounts.mount("tmpfs", world.paths.state, "tmpfs", flags=MS_NOSUID | MS_NODEV)
+    _make_directories(world)
+    return State(durable=False)
+
+
+def make_state(world: World, slot: decisions.FoundSlot, missing: Missing) -> State:
+    """Make what is missing, with the tools of the mounted root, and mount it.
+
+    Raises:
+        HostFailure: it could not be made.
+    """
+    with _usable_root(world):
+        if missing is Missing.PARTITION:
+            _run_in_root(world, (*_REPART, slot.disk.node))
+            slot = slot._replace(table=finding.read_table(slot.disk))
+        partition = slot.table.find(partitions.STATE)
+        if partition is None:
+            raise HostFailure(f"systemd-repart made no state partition on {slot.disk.node}")
+        node = finding.wait_for_partition(world, slot.disk, partition)
+        if missing is Missing.FILE_SYSTEM:
+            _run_in_root(world, (_FORMAT, "-q", "-F", "-L", partitions.STATE, node.node))
+    _mount(world, node)
+    return State(made=True)
+
+
+def grow_state(world: World, slot: decisions.FoundSlot) -> None:
+    """Use room that appeared behind the state partition; failing is no harm."""
+    partition = slot.table.find(partitions.STATE)
+    if partition is None or not decisions.can_grow(slot.table, partition):
+        return
+    try:
+        with _usable_root(world):
+            _run_in_root(world, (*_REPART, slot.disk.node))
+        partition = finding.read_table(slot.disk).find(partitions.STATE)
+        if partition is not None:
+            _grow_file_system(world, finding.wait_for_partition(world, slot.disk, partition))
+    except HostFailure as failure:
+        world.journal.say(f"state did not grow: {failure}", NOTICE)
+
+
+def _mount(world: World, node: PartitionNode) -> None:
+    flags = MS_NOSUID | MS_NODEV
+    world.mounts.mount(node.node, world.paths.state, "ext4", flags=flags, options=_OPTIONS)
+    try:
+        _grow_file_system(world, node)
+        _make_directories(world)
+    except (HostFailure, OSError) as failure:
+        # Full or read-only: the machine is still of more use up than down.
+        world.journal.say(f"state: {failure}", ERROR)
+
+
+def _grow_file_system(world: World, node: PartitionNode) -> None:
+    """Finish growing, also after a power cut between table and file system."""
+    size = ext4.file_system_size(_head(node))
+    if size is not None and node.size - size >= decisions.GROWTH_WORTH_IT:
+        world.mounts.grow_ext4(world.paths.state, node.size)
+        world.journal.say(f"state grew from {size} to {node.size} bytes", NOTICE)
+
+
+def _make_directories(world: World) -> None:
+    for name, mode in _DIRECTORIES.items():
+        with contextlib.suppress(FileExistsError):
+            (world.paths.state / name).mkdir(mode=mode)
+
+
+def _check(world: World, node: PartitionNode) -> bool:
+    """Repair the file system; true if that took more than the safe mode."""
+    ended = world.programs.run((_CHECK, "-p", node.node))
+    if ended.status < _ERRORS_LEFT:
+        if ended.status:
+            world.journal.say(f"state repaired: {ended.output}", NOTICE)
+        return False
+    world.journal.say(f"state needs a deep repair: {ended.output}", ERROR)
+    ended = world.programs.run((_CHECK, "-f", "-y", node.node))
+    world.journal.say(f"state repair ended with {ended.status}: {ended.output}", ERROR)
+    # Whatever it says, the kernel has the last word when it mounts.
+    return ended.status < _NOT_CHECKED
+
+
+def _head(node: PartitionNode) -> bytes:
+    try:
+        descriptor = os.open(node.node, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise HostFailure(f"{node.node}: {error.strerror}") from error
+    try:
+        return os.pread(descriptor, _EMPTY_HEAD, 0)
+    except OSError as error:
+        raise HostFailure(f"{node.node}: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
+
+
+def _run_in_root(world: World, argv: tuple[str, ...]) -> None:
+    ended = world.programs.run(argv, root=world.paths.root)
+    if ended.status:
+        raise HostFailure(f"{argv[0]} ended with {ended.status}: {ended.output}")
+    world.journal.say(f"{argv[0]}: done")
+
+
+@contextlib.contextmanager
+def _usable_root(world: World) -> Iterator[None]:
+    """The mounted root with what its programs expect: devices and a place to write."""
+    root = world.paths.root
+    inside = [root / "proc", root / "sys", root / "dev", root / "run"]
+    outside = [world.paths.proc, world.paths.sys, world.paths.dev, world.paths.run]
+    for source, target in zip(outside, inside, strict=True):
+        world.mounts.mount(str(source), target, "", flags=MS_BIND)
+    world.mounts.mount("tmpfs", root / "tmp", "tmpfs", flags=MS_NOSUID | MS_NODEV)
+    try:
+        yield
+    finally:
+        for target in (root / "tmp", *inside):
+            world.mounts.unmount(target)
