@@ -27,7 +27,7 @@ from update_engine.operations import expand
 from update_engine.payloadreader import PayloadReader, Source
 from update_engine.sealing import place_head, prove_root, write_tree
 from update_engine.signatures import verify
-from update_engine.slotwriter import SlotWriter, invalidate
+from update_engine.slotwriter import ROOT_SUPERBLOCK, VERITY_SUPERBLOCK, SlotWriter, invalidate
 from update_engine.trust import Trust
 from update_engine.ukiwriter import UkiSink, UkiWriter
 
@@ -134,9 +134,9 @@ def write_payload(
         # Usually nothing is there to be undone; a failure of the very last
         # read is why this is done always.
         with contextlib.suppress(HostFailure):
-            invalidate(targets.root)
+            invalidate(targets.root, ROOT_SUPERBLOCK)
         with contextlib.suppress(HostFailure):
-            invalidate(targets.verity)
+            invalidate(targets.verity, VERITY_SUPERBLOCK)
         raise
 
 
@@ -175,8 +175,8 @@ class _Application:
     def run(self) -> Applied:
         opened, targets = self._opened, self._targets
         # One after the other: while the root looks whole, so is its tree.
-        invalidate(targets.root)
-        invalidate(targets.verity)
+        invalidate(targets.root, ROOT_SUPERBLOCK)
+        invalidate(targets.verity, VERITY_SUPERBLOCK)
         slot = SlotWriter(targets.root)
         uki = UkiWriter(targets.uki, opened.plan.content(UKI))
         for content in opened.plan.contents:

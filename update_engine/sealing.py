@@ -16,10 +16,9 @@ from hostio.blockdev import BlockDevice
 from osmodel.faults import HostFailure, UntrustedData
 from osmodel.payload.layout import BLOCK
 from osmodel.verity import Superblock, TreeBuilder, VerityTree
+from update_engine.slotwriter import ROOT_SUPERBLOCK
 
 _PIECE = 1 << 20  # bytes read back at a time
-# Where EROFS keeps its superblock (Linux, fs/erofs/erofs_fs.h); half a sector.
-_SUPERBLOCK = slice(1024, 1536)
 
 
 def prove_root(
@@ -87,10 +86,10 @@ def place_head(root: BlockDevice, head: bytes) -> None:
         HostFailure: the device refused, or holds something else afterwards.
     """
     blank = bytearray(head)
-    blank[_SUPERBLOCK] = bytes(len(head[_SUPERBLOCK]))
+    blank[ROOT_SUPERBLOCK] = bytes(len(head[ROOT_SUPERBLOCK]))
     root.write(0, blank)
     root.flush()
-    root.write(_SUPERBLOCK.start, head[_SUPERBLOCK])
+    root.write(ROOT_SUPERBLOCK.start, head[ROOT_SUPERBLOCK])
     root.drop_cache()
     if root.read(0, BLOCK) != head:
         raise HostFailure("first block of the root reads back differently")

@@ -1,10 +1,12 @@
 """Put content into a slot without ever making it look whole.
 
-The first block of a slot holds the superblock of its file system. It is zeroed
-and flushed before anything else changes, and what belongs there is only kept
-in memory: sealing writes it when everything else was read back and found
-right. A machine that loses power in between finds no file system, never a
-mixture of two.
+The first block of a slot holds the superblock of its file system. The sector
+with it is zeroed and flushed before anything else changes, and what belongs in
+the block is only kept in memory: sealing writes it when everything else was
+read back and found right. A machine that loses power in between finds no file
+system, never a mixture of two. Only that one sector is touched at first,
+because a drive may tear anything larger: a superblock that outlives the bytes
+around it would lie.
 
 Blocks that already hold what they should are left alone. The other slot
 usually held a neighbouring version, so most of an update wears out no flash.
@@ -24,13 +26,23 @@ _PATIENCE = 16
 _STRIDE = 16
 
 
-def invalidate(device: BlockDevice) -> None:
-    """Zero the first block; durable on return.
+# Source: Linux 6.12, fs/erofs/erofs_fs.h (offset 1024, 128 bytes); cryptsetup
+# 2.7, lib/verity/verity.c (offset 0, 512 bytes).
+ROOT_SUPERBLOCK = slice(1024, 1536)
+VERITY_SUPERBLOCK = slice(0, 512)
+
+
+def invalidate(device: BlockDevice, superblock: slice) -> None:
+    """Zero the sector with the superblock; durable on return.
+
+    Args:
+        device: a root slot or its hash device.
+        superblock: ``ROOT_SUPERBLOCK`` or ``VERITY_SUPERBLOCK``.
 
     Raises:
         HostFailure: the device refused.
     """
-    device.write(0, bytes(BLOCK))
+    device.write(superblock.start, bytes(superblock.stop - superblock.start))
     device.flush()
 
 

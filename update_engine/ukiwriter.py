@@ -12,8 +12,8 @@ from osmodel.payload.structure import Content
 class UkiSink(Protocol):
     """Where the image goes; ``hostio.esp.StagedFile`` fits."""
 
-    def write(self, data: bytes) -> None:
-        """Append ``data``."""
+    def write(self, data: bytes, /) -> object:
+        """Append ``data``; what it returns does not matter."""
         ...
 
 

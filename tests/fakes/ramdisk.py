@@ -39,9 +39,18 @@ class RamDisk:
         size: bytes.
         power: shared with the other disks of the machine.
         content: what it holds at first, from offset 0.
+        loses: number of a write (from 0) that reads back until the cache is
+            dropped but never reaches the medium.
     """
 
-    def __init__(self, size: int, *, power: Power | None = None, content: bytes = b"") -> None:
+    def __init__(
+        self,
+        size: int,
+        *,
+        power: Power | None = None,
+        content: bytes = b"",
+        loses: int | None = None,
+    ) -> None:
         assert len(content) <= size
         self.durable = bytearray(content.ljust(size, b"\0"))
         self.writes = 0
@@ -50,6 +59,7 @@ class RamDisk:
         self._current = bytearray(self.durable)
         self._pending: list[tuple[int, bytes]] = []
         self._power = power or Power()
+        self._loses = loses
 
     @property
     def size(self) -> int:
@@ -65,6 +75,8 @@ class RamDisk:
         # Pending before the cut: the write that is under way may arrive or not.
         self._pending.append((offset, data))
         self._power.use()
+        if self.writes == self._loses:
+            self._pending.pop()
         self._current[offset : offset + len(data)] = data
         self.writes += 1
         self.bytes_written += len(data)
