@@ -1,0 +1,161 @@
+"""``make demo``: an operating system is built, boots, updates itself, and survives a bad update.
+
+Every step is the real one: the images are built here, signed with throw-away keys,
+served over http and installed by the machine itself. Exit status 0 says that all
+of it came out as it should.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builder.machine.cli import choose, local_world
+from builder.machine.console import Report
+from builder.machine.following import Follower, milestone
+from builder.machine.guest import Machine
+from builder.machine.world import World
+from hostio.clock import SystemClock
+from osmodel.faults import Fault, HostFailure
+from tests.qemu.diary import Diary
+from tests.qemu.stage import Stage, until_gone
+from tests.qemu.workshop import ROOT, Workshop
+
+_DEADLINE = 2400.0  # seconds for the slowest step, falling back from three bad starts
+_INDENT = " " * 11
+
+
+@dataclass(slots=True)
+class Narrator:
+    """Tells the story on the terminal, with the time since it began."""
+
+    clock: SystemClock = field(default_factory=SystemClock)
+    started: float = field(init=False)
+    chapter: int = 0
+
+    def __post_init__(self) -> None:
+        self.started = self.clock.monotonic()
+
+    def heading(self, text: str) -> None:
+        """A new chapter."""
+        self.chapter += 1
+        sys.stdout.write(f"\n{self.chapter}. {text}\n")
+        sys.stdout.flush()
+
+    def say(self, text: str) -> None:
+        """A line, with its time."""
+        seconds = self.clock.monotonic() - self.started
+        minutes, rest = divmod(int(seconds), 60)
+        first, *more = text.strip().splitlines() or [""]
+        lines = [f"   {minutes:3d}:{rest:02d}  {first}", *(_INDENT + line for line in more)]
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        sys.stdout.flush()
+
+
+def follow(guest: Machine, narrator: Narrator) -> Report:
+    """Tell how the machine starts, until it is ready."""
+    found: list[Report] = []
+    seen = len(guest.text)
+    follower = Follower(
+        lambda: guest.text[seen:], lambda name: narrator.say(milestone(name, 0).text)
+    )
+
+    def look() -> bool:
+        follower.look()
+        report = guest.report()
+        if report is not None:
+            found.append(report)
+        return bool(found)
+
+    guest.wait_for(look, "to be ready", _DEADLINE)
+    narrator.say(f"ready: version {found[0].version} runs from slot {found[0].slot}")
+    return found[0]
+
+
+def expect(report: Report, version: str, slot: str) -> None:
+    """Stop the demo if the machine runs something else.
+
+    Raises:
+        HostFailure: it does.
+    """
+    if (report.version, report.slot) != (version, slot):
+        raise HostFailure(
+            f"expected {version} in slot {slot}, got {report.version} in slot {report.slot}"
+        )
+
+
+def tell(stage: Stage, narrator: Narrator) -> None:
+    """The story."""
+    shop = stage.workshop
+    narrator.heading("Build version 1.0.0, and 1.0.1 that will update it")
+    first = shop.build("1.0.0")
+    narrator.say(f"built {first}")
+    second = shop.build("1.0.1")
+    narrator.say(f"built {second}")
+    mirror = shop.mirror(stage.name)
+    with stage.machine(first, mirror) as guest:
+        narrator.heading("Boot 1.0.0")
+        narrator.say(f"QEMU with {stage.accel.accel}: {stage.accel.reason}")
+        guest.start()
+        expect(follow(guest, narrator), "1.0.0", "a")
+        narrator.say(guest.ssh("update-ctl status"))
+
+        narrator.heading("Publish 1.0.1, signed by two of three keys; the machine updates itself")
+        mirror.publish(second)
+        update(guest, narrator)
+        expect(follow(guest, narrator), "1.0.1", "b")
+        narrator.say(guest.ssh("update-ctl status"))
+
+        narrator.heading("Publish 1.0.2, which is broken: its health check always fails")
+        mirror.publish(shop.build("1.0.2", "ill"))
+        update(guest, narrator)
+        report = follow(guest, narrator)
+        expect(report, "1.0.1", "b")
+        narrator.heading("It fell back. What does the machine say?")
+        narrator.say(guest.ssh("update-ctl status"))
+        narrator.say(guest.ssh("update-ctl why"))
+        if "1.0.2" not in str(report.status.get("quarantined")):
+            raise HostFailure("1.0.2 is not in quarantine")
+        guest.shutdown()
+
+
+def update(guest: Machine, narrator: Narrator) -> None:
+    """Have the machine install what the mirror offers, and restart into it."""
+    narrator.say("$ update-ctl apply --reboot")
+    until_gone(guest, "update-ctl apply --reboot")
+    narrator.say("installed; the machine restarts")
+
+
+@contextmanager
+def staged(world: World) -> Iterator[Stage]:
+    """A stage for the demo in a directory of its own."""
+    with tempfile.TemporaryDirectory(prefix="twinkeel-") as name:
+        place = Path(name) / "demo"
+        place.mkdir()
+        workshop = Workshop(Path(name), ROOT / "out" / "demo")
+        accel = choose("auto", world, place)
+        yield Stage("demo", workshop, world, accel, place, Diary(place / "diary.txt"))
+
+
+def main() -> int:
+    """Tell the story; 0 if it ended well."""
+    narrator = Narrator()
+    try:
+        narrator.heading("Make an update repository; two of three keys must sign a release")
+        with staged(local_world()) as stage:
+            tell(stage, narrator)
+    except Fault as fault:
+        sys.stderr.write(f"demo: {fault}\n")
+        if fault.hint:
+            sys.stderr.write(f"  {fault.hint}\n")
+        return fault.exit_status
+    except KeyboardInterrupt:
+        return 130
+    narrator.say("The machine was built, booted, updated itself and survived a bad update.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

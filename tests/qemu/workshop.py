@@ -1,0 +1,143 @@
+"""Makes what the stories need, with the commands a user would type.
+
+One repository with throw-away keys (2 of 3 must sign) is made first; every image
+trusts its root. Each story works on a copy of the repository, so that stories
+running side by side do not offer each other releases.
+"""
+
+import json
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import builder.cli
+import mirror.cli
+import mirror.world
+from builder.world import World as BuilderWorld
+from hostio.clock import SystemClock
+from hostio.httpfetch import HttpFetcher
+from hostio.localsocket import free_port
+from hostio.runner import Command, LocalRunner, LocalSpawner
+from mirror.payloadsigner import sign_payload
+from mirror.serving import serve
+from osmodel.faults import HostFailure
+
+ROOT = Path(__file__).resolve().parents[2]
+OVERLAYS = Path(__file__).with_name("overlays")
+MIRROR_ADDRESS = "10.0.2.100"
+"""Where a guest finds the mirror of its story."""
+
+_BUILDING = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """One copy of the repository.
+
+    Attributes:
+        path: its directory.
+        keys: URIs of the keys that sign releases.
+    """
+
+    path: Path
+    keys: Sequence[str]
+
+    def publish(self, release: Path) -> None:
+        """Offer a built release."""
+        keys = [part for uri in self.keys for part in ("--key", uri)]
+        _update_mirror("publish", str(self.path), str(release), *keys)
+
+    @contextmanager
+    def served(self, log: Path) -> Iterator[int]:
+        """Serve it as ``update-mirror serve`` does; gives the port."""
+        port = free_port()
+        listen = ("--listen", f"127.0.0.1:{port}", "--json")
+        argv = (sys.executable, "-m", "mirror.cli", "serve", str(self.path), *listen)
+        process = LocalSpawner().spawn(Command(argv, cwd=ROOT), log)
+        clock = SystemClock()
+        try:
+            deadline = clock.monotonic() + 60
+            while '"serving"' not in log.read_text():
+                if process.poll() is not None or clock.monotonic() > deadline:
+                    raise HostFailure(f"the mirror does not serve\n{log.read_text()}")
+                clock.sleep(0.1)
+            yield port
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+@dataclass(slots=True)
+class Workshop:
+    """Builds images and makes mirrors.
+
+    Attributes:
+        directory: everything made goes below it.
+        out: where built images go.
+    """
+
+    directory: Path
+    out: Path
+    _original: Mirror = field(init=False)
+
+    def __post_init__(self) -> None:
+        path = self.directory / "repository"
+        _update_mirror("init", str(path), "--threshold", "2", "--keys", "3")
+        keys = self.directory / "repository.keys"
+        self._original = Mirror(path, [f"file:{keys}/targets-{n}.pem" for n in (1, 2)])
+
+    def build(self, version: str, *overlays: str, image: str = "minimal") -> Path:
+        """The release directory of a version, built now.
+
+        Args:
+            version: of the image.
+            overlays: names below tests/qemu/overlays, for versions that misbehave.
+            image: name below images/.
+        """
+        arguments = [str(ROOT / "images" / image), "--version", version, "--out", str(self.out)]
+        arguments += ["--trust-root", str(self._original.path / "metadata" / "1.root.json")]
+        arguments += ["--update-url", f"http://{MIRROR_ADDRESS}"]
+        for name in overlays:
+            arguments += ["--overlay", str(OVERLAYS / name)]
+        with _BUILDING:
+            status = builder.cli.run(arguments, builder_world())
+        if status != 0:
+            raise HostFailure(f"build-image {' '.join(arguments)} ended with {status}")
+        return self.out / f"{image}-x86_64-{version}"
+
+    def mirror(self, name: str) -> Mirror:
+        """A mirror of its own for the story ``name``."""
+        path = self.directory / name
+        shutil.copytree(self._original.path, path)
+        shutil.copytree(self.directory / "repository.keys", self.directory / f"{name}.keys")
+        return Mirror(path, self._original.keys)
+
+
+def root_hash(release: Path) -> str:
+    """The verity root hash of a built release."""
+    manifest = json.loads((release / "manifest.json").read_text())
+    return str(manifest["release"]["root_hash"])
+
+
+def builder_world() -> BuilderWorld:
+    """The builder on this host."""
+    clock = SystemClock()
+    return BuilderWorld(
+        runner=LocalRunner(),
+        fetcher=HttpFetcher(clock),
+        clock=clock,
+        environment=os.environ,
+        home=Path.home(),
+    )
+
+
+def _update_mirror(*arguments: str) -> None:
+    world = mirror.world.World(SystemClock(), sign_payload, serve)
+    status = mirror.cli.run(arguments, world)
+    if status != 0:
+        raise HostFailure(f"update-mirror {' '.join(arguments)} ended with {status}")
