@@ -110,6 +110,7 @@ class Machine:
         self._spawner = world.tools.spawner(world.spawner, (image.resolve(), files.directory))
         self._monitor = Monitor(lambda: unix_channel(files.monitor, timeout=30))
         self._process: Process | None = None
+        self._closed = False
         self._switched_on = 0  # characters on the console before this start
         self._seen = len(console.reports(_content(files.reports)))
 
@@ -137,9 +138,11 @@ class Machine:
         """Switch it on; returns at once.
 
         Raises:
-            HostFailure: QEMU cannot be started.
+            HostFailure: QEMU cannot be started, or the machine was closed.
         """
         assert not self.is_running()
+        if self._closed:
+            raise HostFailure("the machine was closed")
         self.files.monitor.unlink(missing_ok=True)
         self._switched_on = len(self.text)
         call = Command(qemu_call(self.hardware, self.files))
@@ -212,10 +215,10 @@ class Machine:
 
     def powercut(self) -> None:
         """Pull the plug: nothing in the guest gets a chance to finish."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(_END_DEADLINE)
-            self._process = None
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait(_END_DEADLINE)
             self._wait_for_the_disk()
         self.client.hang_up(self._seen)
 
@@ -237,7 +240,8 @@ class Machine:
         return clean
 
     def close(self) -> None:
-        """End QEMU and the connection to the guest."""
+        """End QEMU and the connection to the guest, for good; any thread may do it."""
+        self._closed = True
         self.powercut()
 
     def _wait_for_the_disk(self) -> None:
