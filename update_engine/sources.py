@@ -17,7 +17,8 @@ from osmodel.faults import InvalidInput, UntrustedData
 from osmodel.release import Release
 from update_engine.applying import OpenedPayload, open_payload
 from update_engine.core.offers import Choice, Host, choose
-from update_engine.world import OfferLike, Releases
+from update_engine.repository import Offer
+from update_engine.world import Releases
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class FromRepository:
 
     def __init__(self, releases: Releases) -> None:
         self._releases = releases
-        self._offers: tuple[OfferLike, ...] = ()
+        self._offers: tuple[Offer, ...] = ()
 
     def find(self, host: Host) -> Found:
         """See :meth:`Source.find`."""
@@ -84,7 +85,7 @@ class FromRepository:
         finally:
             stream.close()
 
-    def _offer(self, release: Release) -> OfferLike:
+    def _offer(self, release: Release) -> Offer:
         return next(offer for offer in self._offers if offer.release == release)
 
 

@@ -18,33 +18,19 @@ from hostio.fetch import ByteStream
 from hostio.runner import Runner
 from hostio.statefiles import Archive, TextFile
 from osmodel.hostidentity import HostIdentity
-from osmodel.release import Release
 from update_engine.memory import Memory
 from update_engine.settings import Settings
 
 TYPE_CHECKING = False  # the modules below are slow to import; status needs none of them
 if TYPE_CHECKING:
+    from update_engine.repository import Offer
     from update_engine.trust import Trust
-
-
-class OfferLike(Protocol):
-    """What the engine needs to know of ``update_engine.repository.Offer``."""
-
-    @property
-    def release(self) -> Release:
-        """The identity the metadata vouches for."""
-        ...
-
-    @property
-    def length(self) -> int:
-        """Bytes of the payload."""
-        ...
 
 
 class Releases(Protocol):
     """Port for a verified repository; the fake is ``tests.fakes.shelf``."""
 
-    def refresh(self) -> tuple[OfferLike, ...]:
+    def refresh(self) -> tuple[Offer, ...]:
         """Fetch and verify the metadata; every release it lists.
 
         Raises:
@@ -57,7 +43,7 @@ class Releases(Protocol):
         """Who may sign payloads, without asking the mirror."""
         ...
 
-    def open(self, offer: OfferLike) -> ByteStream:
+    def open(self, offer: Offer) -> ByteStream:
         """The payload of an offer, checked against the metadata as it is read."""
         ...
 

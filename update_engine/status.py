@@ -1,0 +1,177 @@
+"""What a machine says about itself: one value for people, programs and D-Bus."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from osmodel.bootentry import Standing
+from osmodel.faults import Fault
+from update_engine.core.enginestate import EngineState, Problem, Quarantined
+from update_engine.core.entries import KnownEntry
+from update_engine.core.health import CheckResult, Health
+from update_engine.memory import Snapshot
+from update_engine.world import World
+
+IDLE = "UPDATE_STATUS_IDLE"
+NEED_REBOOT = "UPDATE_STATUS_UPDATED_NEED_REBOOT"
+
+
+@dataclass(frozen=True, slots=True)
+class Passive:
+    """What the other slot would boot."""
+
+    version: str
+    standing: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedEntry:
+    """One boot entry, as text."""
+
+    name: str
+    version: str
+    root_hash: str
+    standing: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything ``update-ctl status --json`` prints, field by field.
+
+    Attributes:
+        image: image that runs.
+        architecture: of this machine.
+        platform: how it boots.
+        version: that runs.
+        slot: ``a`` or ``b``; empty if it could not be found out.
+        root_hash: of the running root.
+        health: ``pending``, ``healthy`` or ``ill``.
+        failed_check: the health check that failed, if ill.
+        operation: an ``UPDATE_STATUS_...`` name, as on D-Bus.
+        new_version: being installed or armed; empty if none is.
+        new_size: bytes of its payload.
+        progress: 0.0 to 1.0.
+        last_checked: seconds since 1970; 0 for never.
+        waiting_for: ``reboot``, ``health-checks`` or empty.
+        passive: the other slot's entry, if it has one.
+        entries: all of them.
+        quarantined: versions that failed here.
+        last_error: of the last run.
+        floor: version below which no update goes.
+    """
+
+    image: str
+    architecture: str
+    platform: str
+    version: str
+    slot: str
+    root_hash: str
+    health: str
+    failed_check: str
+    operation: str
+    new_version: str
+    new_size: int
+    progress: float
+    last_checked: int
+    waiting_for: str
+    passive: Passive | None
+    entries: tuple[ListedEntry, ...]
+    quarantined: tuple[Quarantined, ...]
+    last_error: Problem | None
+    floor: str
+
+    def to_json(self) -> dict[str, object]:
+        """Plain values, in the order of the fields."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Activity:
+    """The five values that D-Bus knows too."""
+
+    operation: str = IDLE
+    version: str = ""
+    size: int = 0
+    progress: float = 0.0
+
+
+def status_of(world: World) -> Status:
+    """Look at everything that is remembered; mounts nothing, takes no lock."""
+    me, memory = world.machine, world.memory
+    state, snapshot, verdict = memory.state(), memory.snapshot(), memory.verdict()
+    activity = _activity(world, state)
+    return Status(
+        image=me.image,
+        architecture=me.architecture,
+        platform=me.platform,
+        version=str(me.version),
+        slot=snapshot.slot or _slot_on_disk(world),
+        root_hash=me.root_hash,
+        health=verdict.health.value,
+        failed_check=_described(verdict.failed),
+        operation=activity.operation,
+        new_version=activity.version,
+        new_size=activity.size,
+        progress=activity.progress,
+        last_checked=state.last_checked,
+        waiting_for=_waiting_for(activity, verdict.health, snapshot, me.root_hash),
+        passive=_passive(snapshot, me.root_hash),
+        entries=tuple(map(_listed, snapshot.entries)),
+        quarantined=state.quarantined,
+        last_error=state.last_error,
+        floor=state.floor,
+    )
+
+
+def _activity(world: World, state: EngineState) -> _Activity:
+    progress = world.memory.progress()
+    # A worker that was killed leaves its last report behind.
+    if progress is not None and world.is_running(progress.pid):
+        return _Activity(progress.operation, progress.version, progress.size, progress.progress)
+    armed = state.armed
+    if armed is not None and armed.root_hash != world.machine.root_hash:
+        return _Activity(NEED_REBOOT, armed.version, armed.size, 1.0)
+    return _Activity()
+
+
+def _waiting_for(activity: _Activity, health: Health, snapshot: Snapshot, running: str) -> str:
+    if activity.operation == NEED_REBOOT:
+        return "reboot"
+    if health is Health.PENDING:
+        return "health-checks"
+    # A healthy version is blessed; given up while healthy means rolled back.
+    given_up = [one for one in snapshot.entries if one.standing is Standing.EXHAUSTED]
+    own = any(one.root_hash == running for one in given_up)
+    return "reboot" if own and health is Health.HEALTHY else ""
+
+
+def _slot_on_disk(world: World) -> str:
+    """The slot before the first look of this start at the ESP, as far as we may read."""
+    # Imported here: status normally finds the slot in the snapshot.
+    from update_engine.core.planning import active_slot  # noqa: PLC0415 - see above
+    from update_engine.espreading import system_table  # noqa: PLC0415 - see above
+
+    try:
+        return active_slot(system_table(world.disk()), world.machine.root_hash) or ""
+    except Fault:
+        return ""
+
+
+def _passive(snapshot: Snapshot, running: str) -> Passive | None:
+    others = [one for one in snapshot.entries if one.root_hash != running]
+    if not others:
+        return None
+    listed = _listed(others[0])
+    return Passive(listed.version, listed.standing)
+
+
+def _listed(one: KnownEntry) -> ListedEntry:
+    version = one.version or (one.entry.version if one.entry else "")
+    standing = one.standing.value if one.standing else "unknown"
+    return ListedEntry(one.name, version, one.root_hash, standing if one.root_hash else "damaged")
+
+
+def _described(failed: CheckResult | None) -> str:
+    if failed is None:
+        return ""
+    return f"{failed.name}: {failed.message}" if failed.message else failed.name
