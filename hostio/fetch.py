@@ -12,7 +12,6 @@ The adapters are ``hostio.httpfetch`` and ``hostio.directoryfetch``;
 from __future__ import annotations
 
 import logging
-from types import TracebackType
 from typing import Protocol, Self
 from urllib.parse import urlsplit
 
@@ -122,12 +121,7 @@ class ResumingStream:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *unused: object) -> None:
         self.close()
 
     def _opened(self) -> ByteStream:

@@ -59,7 +59,7 @@ def load(repository: Path) -> RoleSet:
         InvalidInput: not a repository.
         UntrustedData: a file is damaged or not signed by enough keys.
     """
-    root = _newest_root(repository)
+    root = newest_root(repository)
     timestamp = _read(repository, Timestamp, 0)
     snapshot = _read(repository, Snapshot, timestamp.signed.snapshot_meta.version)
     targets = _read(repository, Targets, snapshot.signed.meta["targets.json"].version)
@@ -144,7 +144,13 @@ def meta_file(metadata: Metadata[SomeRole]) -> MetaFile:
     return MetaFile.from_data(metadata.signed.version, metadata.to_bytes(), ["sha256"])
 
 
-def _newest_root(repository: Path) -> Metadata[Root]:
+def newest_root(repository: Path) -> Metadata[Root]:
+    """The end of the chain of roots, each vouched for by the one before.
+
+    Raises:
+        InvalidInput: not a repository.
+        UntrustedData: the chain is broken.
+    """
     root = _read(repository, Root, 1)
     for version in range(2, _MOST_ROOTS):
         if not role_file(repository, Root.type, version).exists():

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 from tuf.api.metadata import TargetFile, Targets
 
@@ -174,6 +175,12 @@ class PayloadStream:
     def close(self) -> None:
         """See :meth:`hostio.fetch.ByteStream.close`."""
         self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
 
 
 def _offers(targets: Targets, *, prefixed: bool) -> tuple[Offer, ...]:

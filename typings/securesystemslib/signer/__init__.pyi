@@ -19,6 +19,8 @@ class Key:
     scheme: str
     keyval: Mapping[str, Any]
     unrecognized_fields: dict[str, Any]
+    @classmethod
+    def from_dict(cls, keyid: str, key_dict: dict[str, Any]) -> Key: ...
     def verify_signature(self, signature: Signature, data: bytes) -> None: ...
 
 class SSlibKey(Key):
