@@ -87,7 +87,10 @@ class FileBlockDevice:
         self._path = path
         flags = os.O_CLOEXEC | (os.O_RDONLY if read_only else os.O_RDWR)
         with self._faults("open"):
-            self._is_block = stat.S_ISBLK(path.stat().st_mode)
+            mode = path.stat().st_mode
+            self._is_block = stat.S_ISBLK(mode)
+            if not self._is_block and not stat.S_ISREG(mode):
+                raise HostFailure(f"{path}: neither a block device nor a file")
             if self._is_block and not shared and not read_only:
                 flags |= os.O_EXCL
             self._descriptor = os.open(path, flags)
