@@ -29,6 +29,8 @@ _FIRST_LOOK = {
     "state size": "findmnt --noheadings --bytes --output SIZE /var",
     "journal": "ls /var/log/journal/",
     "network": "ip -brief address",
+    # Updates come when the story says so, not when the timer does.
+    "no timer": "systemctl mask --now --quiet update-engine-run.timer",
     "keep": "for d in /etc /var /root; do echo kept > $d/kept; done; sync",
 }
 
@@ -89,11 +91,14 @@ def bad_versions(stage: Stage) -> None:
     with stage.machine(first, mirror) as guest:
         guest.start()
         diary.ready("start", guest.wait_ready())
+        diary.ask(guest, "start", {"no timer": _FIRST_LOOK["no timer"]})
 
         mirror.publish(ill)
         _update(guest)
         _fall_back(stage, guest, "ill")
-        diary.ask(guest, "ill", {"again": "update-ctl apply --json", "kept": _KEPT_JOURNALS})
+        diary.ask(
+            guest, "ill", {"again": "update-ctl apply --json || true", "kept": _KEPT_JOURNALS}
+        )
 
         mirror.publish(shop.build("1.0.3", "panics"))
         _update(guest)
