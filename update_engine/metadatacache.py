@@ -13,6 +13,9 @@ refresh verifies each again and fetches what does not fit.
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,6 +25,8 @@ from osmodel.faults import HostFailure
 ROLES = ("targets", "snapshot", "timestamp")
 LONGEST = 8 << 20  # bytes; no metadata file may be larger
 _MOST_ROOTS = 256
+# Not there, or something we did not put there.
+_ABSENT = {errno.ENOENT, errno.ELOOP, errno.ENXIO}
 
 
 class MetadataCache:
@@ -66,14 +71,22 @@ class MetadataCache:
     def _read(self, name: str) -> bytes | None:
         path = self._directory / name
         try:
-            # A damaged state partition must not fill our memory.
-            if path.is_symlink() or path.stat().st_size > LONGEST:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno in _ABSENT:
                 return None
-            return path.read_bytes()
-        except FileNotFoundError:
-            return None
+            raise HostFailure(f"{path}: {error.strerror}") from error
+        try:
+            # A tampered state partition must not block us or fill our memory.
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return None
+            with os.fdopen(os.dup(descriptor), "rb") as file:
+                content = file.read(LONGEST + 1)
         except OSError as error:
             raise HostFailure(f"{path}: {error.strerror}") from error
+        finally:
+            os.close(descriptor)
+        return content if len(content) <= LONGEST else None
 
     def _replace(self, name: str, content: bytes) -> None:
         if self._read(name) != content:

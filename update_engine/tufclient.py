@@ -25,6 +25,7 @@ from tuf.api.exceptions import (
 )
 from tuf.api.metadata import Metadata, Root, Targets, Timestamp
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
+from tuf.ngclient._internal.trusted_metadata_set import TrustedMetadataSet
 
 from hostio.clock import Clock
 from hostio.fetch import Fetcher, NotFound, ResumingStream
@@ -42,6 +43,7 @@ _LIMITS = UpdaterConfig(
     targets_max_length=LONGEST,
 )
 _CHUNK = 64 << 10
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +122,20 @@ class TufClient:
         trusted = updater._trusted_set  # noqa: SLF001 - see above
         trusted.reference_time = self._now(root.root, known)
         updater.refresh()
+        self._check_against_its_own_time(trusted)
         roles = {role: (scratch / f"{role}.json").read_bytes() for role in ROLES}
         return Refreshed(roles, trusted.targets)
+
+    @staticmethod
+    def _check_against_its_own_time(trusted: TrustedMetadataSet) -> None:
+        """Refuse what had expired when the timestamp over it was signed.
+
+        A machine without a clock sees by this that time has passed.
+        """
+        signed_at = _issued_by(trusted.timestamp)
+        for role in (trusted.root, trusted.snapshot, trusted.targets):
+            if role.is_expired(signed_at):
+                raise ExpiredMetadataError(f"{role.type}.json is expired")
 
     def _now(self, root: Root, known: Mapping[str, bytes]) -> datetime:
         """The machine's time, but never before what was signed."""
@@ -180,14 +194,20 @@ def issued(root: Root, timestamp: bytes) -> datetime:
     A host whose clock is wrong (no battery, 1970) uses it as the earliest time
     it can be. It is dropped with the key that signed it.
     """
-    never = datetime.min.replace(tzinfo=UTC)
     try:
         metadata: Metadata[Timestamp] = Metadata.from_bytes(timestamp)
         root.verify_delegate(Timestamp.type, metadata.signed_bytes, metadata.signatures)
-        text = str(metadata.signed.unrecognized_fields[ISSUED])
+    except (RepositoryError, ValueError):
+        return _LONG_AGO
+    return _issued_by(metadata.signed)
+
+
+def _issued_by(timestamp: Timestamp) -> datetime:
+    text = str(timestamp.unrecognized_fields.get(ISSUED, ""))
+    try:
         return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except (RepositoryError, ValueError, KeyError):
-        return never
+    except ValueError:
+        return _LONG_AGO
 
 
 def _sentence(error: Exception) -> str:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tuf.api.metadata import Metadata
 
+from mirror.rolefiles import write
 from tests.fakes.repository import MadeRepository, made_repository, refuses, versions
 
 
@@ -50,20 +52,39 @@ def test_a_clock_that_fell_back_does_not_bring_expired_metadata_to_life(
     refuses(made, made.client())
 
 
+def test_metadata_that_had_expired_when_its_timestamp_was_signed_is_refused_even_in_1970(
+    made: MadeRepository,
+) -> None:
+    made.clock.advance(200 * DAY)
+    assert made.clock.now() > made.now.targets.signed.expires
+    made.refresh()
+    refuses(made, made.client(), "targets is expired")
+    made.clock.advance(-50 * 365 * DAY)
+    refuses(made, made.client(), "targets.json is expired")
+
+
 def test_the_last_trusted_timestamp_is_a_floor_under_the_clock(made: MadeRepository) -> None:
     made.clock.advance(6 * DAY)
     made.refresh()
-    made.refresh()
     made.client().refresh()
-    targets_expiry = made.now.targets.signed.expires
-    made.clock.advance(200 * DAY)
-    assert made.clock.now() > targets_expiry
+    # Targets that were signed long ago and expired on day 1, announced now by
+    # somebody who has the online key and says nothing about the time.
+    made.clock.advance(-185 * DAY)
+    made.edit_targets(lambda targets: targets.targets.clear())
+    made.clock.advance(185 * DAY)
     made.refresh()
-    refuses(made, made.client(), "targets is expired")
-    # Going back to 1970 must not help beyond what the host has seen.
+    say_nothing_about_the_time(made)
     made.clock.advance(-50 * 365 * DAY)
-    assert versions(made.client().refresh()) == ["1.0.0"]
-    made.clock.advance(50 * 365 * DAY)
+    refuses(made, made.client(), "targets is expired")
+
+
+def say_nothing_about_the_time(made: MadeRepository) -> None:
+    timestamp = made.now.timestamp.signed
+    timestamp.version += 1
+    timestamp.unrecognized_fields.clear()
+    metadata = Metadata(timestamp)
+    metadata.sign(made.keys("timestamp")[0].signer)
+    write(made.directory, metadata)
 
 
 def test_expiry_is_never_judged_by_a_time_before_the_image_was_built(made: MadeRepository) -> None:

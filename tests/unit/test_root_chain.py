@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -226,15 +227,22 @@ def test_a_damaged_memory_is_fetched_again(made: MadeRepository, name: str) -> N
         assert made.remembered == whole
 
 
-def test_a_link_in_the_memory_is_not_followed(made: MadeRepository, tmp_path: Path) -> None:
-    outside = tmp_path / "outside"
-    shutil.move(made.cache / "timestamp.json", outside)
-    (made.cache / "timestamp.json").symlink_to(outside)
-    content = outside.read_bytes()
-    made.refresh()
-    made.client().refresh()
-    assert not (made.cache / "timestamp.json").is_symlink()
-    assert outside.read_bytes() == content
+@pytest.mark.parametrize("kind", ["link", "device", "pipe", "huge"])
+def test_only_plain_files_are_remembered_from(made: MadeRepository, kind: str) -> None:
+    kept = made.cache / "timestamp.json"
+    whole = made.remembered
+    aside = kept.rename(made.cache.parent / "aside")
+    if kind == "pipe":
+        os.mkfifo(kept)
+    elif kind == "huge":
+        with kept.open("wb") as file:
+            file.truncate(1 << 40)
+    else:
+        kept.symlink_to("/dev/zero" if kind == "device" else aside)
+    assert versions(made.client().refresh()) == ["1.0.0"]
+    assert not kept.is_symlink()
+    assert made.remembered == whole
+    assert aside.read_bytes() == whole["timestamp.json"]
 
 
 def test_trust_needs_no_repository(made: MadeRepository, tmp_path: Path) -> None:
