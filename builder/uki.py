@@ -1,0 +1,104 @@
+"""The unified kernel image: kernel, initrd, command line and identity in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hostio.runner import Command, Runner
+from osmodel.faults import HostFailure
+from osmodel.partitions import checked_root_hash
+from osmodel.uki import UkiIdentity, identify
+
+_STUB = "/usr/lib/systemd/boot/efi/linux{}.efi.stub"
+EFI_NAMES = {"x86_64": "x64", "arm64": "aa64"}
+_ALWAYS = (
+    "ro",
+    "gpt",  # the kernel reads the backup table when the first is torn
+    "panic=10",
+    "oops=panic",
+    "systemd.gpt_auto=no",
+    "systemd.crash_action=reboot",
+    "systemd.default_device_timeout_sec=120",
+    "console=tty0",
+)
+_CONSOLES = {"x86_64": "console=ttyS0,115200", "arm64": "console=ttyAMA0,115200"}
+_QUIET = ("quiet", "loglevel=4", "systemd.show_status=auto")
+
+
+@dataclass(frozen=True, slots=True)
+class UkiOptions:
+    """What a kernel image is made of.
+
+    Attributes:
+        architecture: ``x86_64`` or ``arm64``.
+        kernel_release: what ``uname -r`` will print.
+        root_hash: of the root it opens, 64 hex digits.
+        arguments: kernel arguments beside the usual ones.
+    """
+
+    architecture: str
+    kernel_release: str
+    root_hash: str
+    arguments: tuple[str, ...] = ()
+
+
+def command_line(architecture: str, root_hash: str, arguments: Sequence[str] = ()) -> str:
+    """The kernel command line of an image.
+
+    Raises:
+        InvalidInput: not a root hash.
+    """
+    words = [f"roothash={checked_root_hash(root_hash)}", *_ALWAYS, _CONSOLES[architecture]]
+    return " ".join([*words, *_QUIET, *arguments])
+
+
+def uki_command(
+    kernel: Path, initrd: Path, os_release: Path, out: Path, options: UkiOptions
+) -> Command:
+    """The call that joins the parts."""
+    efi = EFI_NAMES[options.architecture]
+    line = command_line(options.architecture, options.root_hash, options.arguments)
+    return Command(
+        [
+            "ukify", "build",
+            f"--linux={kernel}",
+            f"--initrd={initrd}",
+            f"--cmdline={line}",
+            f"--os-release=@{os_release}",
+            f"--uname={options.kernel_release}",
+            f"--efi-arch={efi}",
+            f"--stub={_STUB.format(efi)}",
+            f"--output={out}",
+        ]
+    )  # fmt: skip
+
+
+def make_uki(
+    tools: Runner, parts: tuple[Path, Path, Path], out: Path, options: UkiOptions
+) -> UkiIdentity:
+    """Write the image and read back who it says it is.
+
+    Args:
+        tools: runs ukify.
+        parts: kernel, initrd and os-release, in this order.
+        out: file to write.
+        options: the rest.
+
+    Raises:
+        HostFailure: ukify failed or made something else.
+        UntrustedData: what it made cannot be read.
+    """
+    kernel, initrd, os_release = parts
+    tools.run(uki_command(kernel, initrd, os_release, out, options))
+    with out.open("rb") as file:
+
+        def read(offset: int, length: int) -> bytes:
+            file.seek(offset)
+            return file.read(length)
+
+        identity = identify(read, out.stat().st_size)
+    if identity.root_hash != options.root_hash.lower():
+        raise HostFailure(f"the kernel image names root {identity.root_hash}")
+    return identity
