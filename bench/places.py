@@ -1,0 +1,44 @@
+"""Where benchmarks work: below the builder's cache, never elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from builder.world import World
+from hostio.clock import SystemClock
+from hostio.httpfetch import HttpFetcher
+from hostio.runner import LocalRunner
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def builder_world() -> World:
+    """The builder on this host."""
+    clock = SystemClock()
+    return World(
+        runner=LocalRunner(),
+        fetcher=HttpFetcher(clock),
+        clock=clock,
+        environment=os.environ,
+        home=Path.home(),
+    )
+
+
+def workplace(name: str) -> Path:
+    """The directory of one benchmark, made if it is not there."""
+    path = builder_world().cache.directory / "bench" / name
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def program(name: str) -> str:
+    """A command of this project, of the environment that runs the benchmark."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def passed_on() -> Mapping[str, str]:
+    """The operator's settings, for commands run with a fixed environment."""
+    return {key: value for key, value in os.environ.items() if key.startswith("TWINKEEL_")}
