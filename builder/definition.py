@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from builder.imagetoml import DiskTable, Fragment, MissingLibrary
+from builder.imagetoml import DiskTable, Fragment, IdsTable, MissingLibrary
 from hostio import config
 from osmodel.faults import InvalidInput
 
@@ -52,6 +52,8 @@ class Definition:
         kernel: Debian package of the kernel.
         command_line: kernel arguments, inherited ones first.
         modules: modules the initrd carries beside its own list.
+        leave_out: kernel modules the image does not have, and directories of them.
+        ids: fixed numbers of users and groups.
         disk: partition sizes.
         update_url: of the repository, or empty.
         trust_root: file with the root of trust, if any.
@@ -66,6 +68,8 @@ class Definition:
     kernel: str
     command_line: tuple[str, ...]
     modules: tuple[str, ...]
+    leave_out: tuple[str, ...]
+    ids: IdsTable
     disk: DiskSizes
     update_url: str
     trust_root: Path | None
@@ -101,6 +105,8 @@ def load(directory: Path) -> Definition:
         kernel=_last([item.kernel.package for item in fragments], _DEFAULT_KERNEL),
         command_line=tuple(a for item in fragments for a in item.kernel.command_line),
         modules=tuple(m for item in fragments for m in item.kernel.modules),
+        leave_out=tuple(sorted({n for item in fragments for n in item.kernel.leave_out})),
+        ids=_ids([item.ids for item in fragments]),
         disk=_sizes([item.disk for item in fragments], path / FILE),
         update_url=_last([item.update.url for item in fragments], ""),
         trust_root=_trust_root(chain),
@@ -158,6 +164,12 @@ def _trust_root(chain: Sequence[tuple[Path, Fragment]]) -> Path | None:
             if not found.is_file():
                 raise InvalidInput(f"{path / FILE}: update.trust_root: no such file: {found}")
     return found
+
+
+def _ids(tables: Sequence[IdsTable]) -> IdsTable:
+    users = {name: number for table in tables for name, number in table.users.items()}
+    groups = {name: number for table in tables for name, number in table.groups.items()}
+    return IdsTable(users, groups, tuple(n for table in tables for n in table.without_group))
 
 
 def _sizes(tables: Sequence[DiskTable], source: Path) -> DiskSizes:

@@ -7,12 +7,15 @@ none of them says. Checks that one value can fail alone are here.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from osmodel.faults import InvalidInput
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
+_SYSTEM_IDS = range(100, 1000)
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 
 
@@ -43,16 +46,47 @@ class KernelTable:
         package: Debian package of the kernel.
         command_line: arguments added to those every image has.
         modules: modules the initrd carries beside its own list.
+        leave_out: modules and directories of modules that the image does not have.
     """
 
     package: str | None = None
     command_line: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for argument in self.command_line:
             if not argument.isascii() or not argument.isprintable() or " " in argument:
                 raise InvalidInput(f"command_line: not one kernel argument: {argument!r}")
+        for name in self.leave_out:
+            if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*(/[a-z0-9][a-z0-9_.-]*)*", name):
+                raise InvalidInput(f"leave_out: not a directory of modules: {name!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class IdsTable:
+    """``[ids]``: numbers of users and groups that packages make.
+
+    Attributes:
+        users: number of a user and of the group with its name.
+        groups: number of a group without a user.
+        without_group: users whose group is ``nogroup``.
+    """
+
+    users: Mapping[str, int] = field(default_factory=dict)
+    groups: Mapping[str, int] = field(default_factory=dict)
+    without_group: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        named = {**self.groups, **self.users}
+        for name, number in named.items():
+            if not _ACCOUNT.fullmatch(name):
+                raise InvalidInput(f"users: not an account name: {name!r}")
+            if number not in _SYSTEM_IDS:
+                raise InvalidInput(f"users: {name!r} has number {number}, not one of 100 to 999")
+        for numbers in (self.users, named):
+            if len(set(numbers.values())) != len(numbers):
+                raise InvalidInput("users: two accounts have one number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +139,7 @@ class Fragment:
     extends: str = ""
     packages: PackagesTable = field(default_factory=PackagesTable)
     kernel: KernelTable = field(default_factory=KernelTable)
+    ids: IdsTable = field(default_factory=IdsTable)
     disk: DiskTable = field(default_factory=DiskTable)
     update: UpdateTable = field(default_factory=UpdateTable)
     closure: ClosureTable = field(default_factory=ClosureTable)

@@ -49,6 +49,7 @@ PACKAGES = (
     "qemu-utils",
     "sbsigntool",
     "socat",
+    "systemd",
     "systemd-boot-efi",
     "systemd-boot-tools",
     "systemd-repart",

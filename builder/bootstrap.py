@@ -1,0 +1,66 @@
+"""The Debian base of an image: exactly the locked packages, configured.
+
+mmdebstrap runs in the tools tree against a repository of nothing but the locked
+files, with a fixed clock for everything that writes a time stamp. Documentation
+and translations are never unpacked. Nothing is taken from the build host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from builder import accounts, localrepo
+from builder.cache import remove_tree
+from builder.imagetoml import IdsTable
+from builder.lock import Lock, LockedPackage
+from builder.toolstree import ToolsTree
+from hostio.runner import Command
+
+_UNWANTED = ("bug", "doc", "doc-base", "info", "lintian", "locale", "man")
+_CHECKS = "check/empty,check/qemu,check/chrootless"
+
+
+def make(
+    lock: Lock, files: Mapping[LockedPackage, Path], ids: IdsTable, tools: ToolsTree, out: Path
+) -> None:
+    """Fill ``out/root`` with the configured packages.
+
+    Args:
+        lock: of the image.
+        files: the .deb file of each package.
+        ids: fixed numbers of users and groups.
+        tools: runs mmdebstrap.
+        out: an empty directory.
+
+    Raises:
+        InvalidInput: a package made a user or group without a fixed number.
+        HostFailure: a package could not be configured.
+    """
+    repository = out / "repository"
+    repository.mkdir()
+    wanted = {package: files[package] for package in lock.packages}
+    source = localrepo.write(repository, lock.suite, wanted, tools.host)
+    for name, text in accounts.seeds(ids).items():
+        (out / name).write_text(text)
+    command = Command(
+        _arguments(lock, out, source), env={"SOURCE_DATE_EPOCH": str(lock.epoch)}, timeout=3600
+    )
+    tools.runner([out]).run(command)
+    remove_tree(repository)
+    for name in accounts.seeds(ids):
+        (out / name).unlink()
+    accounts.check(out / "root", ids)
+
+
+def _arguments(lock: Lock, out: Path, source: str) -> list[str]:
+    names = ",".join(package.name for package in lock.packages)
+    argv = ["mmdebstrap", "--mode=root", "--variant=essential", "--format=directory"]
+    argv += [f"--architectures={lock.architecture}", f"--include={names}", f"--skip={_CHECKS}"]
+    # The draft is thrown away when the host fails, so nothing is flushed.
+    argv += ["--dpkgopt=force-unsafe-io"]
+    argv += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _UNWANTED]
+    # After the essential packages, before any that adds users.
+    for name in accounts.SEEDED:
+        argv.append(f"--essential-hook=cat {out / name} >>$1/etc/{name}")
+    return [*argv, lock.suite, str(out / "root"), source]

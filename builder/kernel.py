@@ -1,0 +1,94 @@
+"""The kernel: taken from its package without running the package's scripts.
+
+Installing the package would make an initramfs nobody uses. Its modules are
+stored uncompressed (the root file system is not compressed either, so that
+deltas between releases stay small), without the parts an image leaves out, and
+indexed by depmod. The kernel image itself is not part of the root.
+"""
+
+from __future__ import annotations
+
+import lzma
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from builder.cache import remove_tree
+from hostio.runner import Command, Runner
+from osmodel.faults import HostFailure, InvalidInput
+
+MODULES = Path("usr/lib/modules")
+IMAGE = "vmlinuz"
+
+
+def unpack(debs: Iterable[Path], leave_out: Sequence[str], tools: Runner, out: Path) -> None:
+    """Fill ``out`` with ``vmlinuz`` and ``root/usr/lib/modules/RELEASE``.
+
+    Args:
+        debs: the kernel's packages; one of them holds the kernel.
+        leave_out: directories and files below ``kernel/`` of the modules.
+        tools: runs dpkg-deb and depmod; sees the debs and ``out``.
+        out: an empty directory.
+
+    Raises:
+        InvalidInput: a directory to leave out does not exist, or a module that
+            stays needs one of its modules.
+        HostFailure: not a kernel package.
+    """
+    scratch = out / "package"
+    scratch.mkdir()
+    for deb in debs:
+        tools.run(Command(["dpkg-deb", "--extract", str(deb), str(scratch)]))
+    images = sorted((scratch / "boot").glob("vmlinuz-*"))
+    if len(images) != 1:
+        raise HostFailure(f"expected one kernel in the kernel's packages, found {len(images)}")
+    release = images[0].name.removeprefix("vmlinuz-")
+    images[0].rename(out / IMAGE)
+    modules = out / "root" / MODULES / release
+    modules.parent.mkdir(parents=True)
+    (scratch / MODULES / release).rename(modules)
+    remove_tree(scratch)
+    _decompress(modules)
+    _index(out / "root", release, tools)
+    if leave_out:
+        _leave_out(modules, leave_out)
+        _index(out / "root", release, tools)
+
+
+def release_of(out: Path) -> str:
+    """The kernel's release, as ``uname --kernel-release`` prints it."""
+    (modules,) = (out / "root" / MODULES).iterdir()
+    return modules.name
+
+
+def _decompress(modules: Path) -> None:
+    def one(path: Path) -> None:
+        with lzma.open(path) as packed:
+            path.with_suffix("").write_bytes(packed.read())
+        path.unlink()
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(one, sorted(modules.rglob("*.ko.xz"))))
+
+
+def _index(root: Path, release: str, tools: Runner) -> None:
+    tools.run(
+        Command(["depmod", "--basedir", str(root), "--moduledir", "/usr/lib/modules", release])
+    )
+
+
+def _leave_out(modules: Path, names: Sequence[str]) -> None:
+    for name in names:
+        if not (modules / "kernel" / name).exists():
+            raise InvalidInput(f"kernel.leave_out: no module or directory of modules: {name!r}")
+
+    def leaves(module: str) -> bool:
+        return any(f"{module}/".startswith(f"kernel/{name}/") for name in names)
+
+    for line in (modules / "modules.dep").read_text().splitlines():
+        module, _, needs = line.partition(":")
+        missing = [need for need in needs.split() if leaves(need)]
+        if missing and not leaves(module):
+            raise InvalidInput(f"kernel.leave_out: {module} stays and needs {missing[0]}")
+    for name in names:
+        remove_tree(modules / "kernel" / name)

@@ -1,0 +1,59 @@
+"""Lay an overlay tree over a root tree.
+
+A checkout keeps no owner and no permission but "executable", and a user's umask
+changes the rest, so all come out alike: owned by root, 0755 or 0644. What needs
+another owner or mode gets it from systemd-tmpfiles at boot.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from pathlib import Path
+
+from builder.cache import remove_tree
+from osmodel.faults import InvalidInput
+
+# Anywhere else a file would be lost at run time, or break the tree.
+_PLACES = {"etc", "usr", "var"}
+
+
+def merge(overlay: Path, root: Path) -> None:
+    """Copy every file of ``overlay`` to the same place below ``root``.
+
+    Files and links replace what is there; a directory joins a directory.
+
+    Raises:
+        InvalidInput: a file lies where an image has none, or is neither a
+            file, a directory nor a link, or would replace a directory.
+    """
+    for path in sorted(overlay.rglob("*")):
+        relative = path.relative_to(overlay)
+        if "__pycache__" in relative.parts:
+            continue
+        if relative.parts[0] not in _PLACES:
+            raise InvalidInput(
+                f"{path}: an image has nothing in /{relative.parts[0]}",
+                hint="use usr/, etc/ or, for state made at first boot, var/",
+            )
+        _place(path, root / relative)
+
+
+def _place(path: Path, target: Path) -> None:
+    mode = path.lstat().st_mode
+    if stat.S_ISDIR(mode):
+        if not target.is_dir():
+            target.mkdir()
+            target.chmod(0o755)
+        return
+    if target.is_dir() and not target.is_symlink():
+        raise InvalidInput(f"{path}: would replace a directory")
+    remove_tree(target)
+    if stat.S_ISLNK(mode):
+        target.symlink_to(path.readlink())
+    elif stat.S_ISREG(mode):
+        shutil.copyfile(path, target)
+        target.chmod(0o755 if mode & stat.S_IXUSR else 0o644)
+    else:
+        raise InvalidInput(f"{path}: not a file, directory or link")

@@ -1,0 +1,127 @@
+"""From a configured Debian base to the root file system of an image.
+
+Two halves, remembered apart: the *trunk* is everything that all versions of a
+definition share (packages without their managers, kernel modules, our
+programs, byte code); *finishing* adds overlays and identity, decides which
+units run and makes every file look the same age. A change of an overlay runs
+the second half only.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from builder import accounts, factory, identity, merging, programs, pycompile, stripping
+from builder.cache import remove_tree
+from builder.identity import Identity
+from hostio.runner import Command, Runner
+from osmodel.faults import InvalidInput
+
+# Mount points, and links to what is on the state partition.
+_DIRECTORIES = ("dev", "etc", "proc", "run", "sys", "tmp", "var", "efi", "boot", "mnt")
+_LINKS = {
+    "home": "var/home",
+    "root": "var/roothome",
+    "srv": "var/srv",
+    "opt": "var/opt",
+    "etc/os-release": "../usr/lib/os-release",
+    "etc/resolv.conf": "../run/systemd/resolve/stub-resolv.conf",
+    "etc/mtab": "../proc/self/mounts",
+}
+
+
+def trunk(base: Path, kernel: Path, remove: Sequence[str], tools: Runner, root: Path) -> None:
+    """Make the part that all versions share.
+
+    Args:
+        base: configured packages.
+        kernel: tree with the modules.
+        remove: packages to take out.
+        tools: sees all three trees.
+        root: does not exist yet.
+
+    Raises:
+        InvalidInput: a package to remove is not there.
+    """
+    copy(base, root, tools)
+    stripping.strip(root, remove)
+    tools.run(Command(["cp", "--archive", f"{kernel}/.", str(root)]))
+    programs.install(root)
+    accounts.lock_passwords(root)
+    accounts.add_login_user(root)
+    pycompile.compile_tree(root, tools)
+    # Libraries have left; the aux cache would hold inode numbers.
+    tools.run(Command(["ldconfig", "-r", str(root), "-C", "/etc/ld.so.cache"]))
+    remove_tree(root / "var/cache")
+
+
+def finish(  # noqa: PLR0913 - the inputs of one step, by name
+    shared: Path,
+    overlays: Sequence[Path],
+    who: Identity,
+    *,
+    epoch: int,
+    tools: Runner,
+    root: Path,
+) -> None:
+    """Make the root tree of one version.
+
+    Args:
+        shared: a trunk.
+        overlays: trees to lay over it, in this order.
+        who: what it says about itself.
+        epoch: time stamp of every file, seconds since 1970.
+        tools: sees both trees.
+        root: does not exist yet.
+
+    Raises:
+        InvalidInput: an overlay does not fit.
+    """
+    copy(shared, root, tools)
+    for overlay in overlays:
+        merging.merge(overlay, root)
+    identity.write(root, who)
+    _lay_out(root)
+    (root / "usr/lib/sysusers.d/00-accounts.conf").write_text(accounts.sysusers(root))
+    tools.run(Command(["systemctl", f"--root={root}", "preset-all"]))
+    factory.move_state(root)
+    _check_units(root)
+    set_times(root, epoch)
+
+
+def copy(source: Path, target: Path, tools: Runner) -> None:
+    """Copy a tree with owners, times and links; shares blocks if the disk can."""
+    tools.run(Command(["cp", "--archive", "--reflink=auto", str(source), str(target)]))
+
+
+def set_times(root: Path, epoch: int) -> None:
+    """Give everything below ``root`` one time stamp, and ``root`` too."""
+    for path in (*root.rglob("*"), root):
+        os.utime(path, (epoch, epoch), follow_symlinks=False)
+
+
+def _lay_out(root: Path) -> None:
+    for name in _DIRECTORIES:
+        (root / name).mkdir(exist_ok=True)
+    (root / "tmp").chmod(0o1777)
+    for name, target in _LINKS.items():
+        path = root / name
+        remove_tree(path)
+        path.symlink_to(target)
+    # Empty, not missing: systemd fills it in, and does not take every boot of
+    # a machine whose state is lost for the first one of an unset-up system.
+    (root / "etc/machine-id").write_bytes(b"")
+
+
+def _check_units(root: Path) -> None:
+    """Refuse a wish for a unit that is not there: a misspelt name would go unseen."""
+    units = {path.name for path in (root / "usr/lib/systemd/system").iterdir()}
+    for path in sorted((root / "usr/lib/systemd/system-preset").glob("*.preset")):
+        if path.name.startswith("90-"):
+            continue  # Debian's own, for units of packages that may be absent
+        for line in path.read_text().splitlines():
+            verb, _, name = line.partition(" ")
+            if verb == "enable" and name.strip() not in units:
+                raise InvalidInput(f"{path.relative_to(root)}: no such unit: {name.strip()!r}")

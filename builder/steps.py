@@ -1,0 +1,152 @@
+"""Steps of a build, each remembered under the digest of everything it reads.
+
+A step is named by its inputs: the digests of the steps before it, of files and
+of definition parts, and of the modules that carry it out. Change a file of an
+overlay and only the steps below it run again; change the code of a step and
+that step does.
+
+Source of the idea: content-addressed derivations, as in Nix and osbuild.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from builder.cache import Cache
+from builder.progress import Outcome, Report
+from hostio.clock import Clock
+from osmodel.faults import Fault, HostFailure
+
+_KEY_DIGITS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished step.
+
+    Attributes:
+        path: directory with what it made; never written to again.
+        key: digest of everything that went into it.
+    """
+
+    path: Path
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Runs steps that are not in the cache yet.
+
+    Attributes:
+        cache: of finished steps.
+        clock: times them.
+        report: tells people.
+        extra: part of every key, for example the digest of the tools.
+    """
+
+    cache: Cache
+    clock: Clock
+    report: Report
+    extra: str = ""
+
+    def run(
+        self,
+        name: str,
+        inputs: Mapping[str, object],
+        code: Iterable[ModuleType],
+        make: Callable[[Path], None],
+    ) -> Result:
+        """The result of a step, made now if nobody made it before.
+
+        Args:
+            name: of the step, for people and the cache.
+            inputs: whatever ``make`` depends on, as JSON values.
+            code: the modules ``make`` runs, whose sources are inputs as well.
+            make: fills an empty directory.
+
+        Raises:
+            Fault: of ``make``, with the name of the step before it.
+        """
+        key = _key([name, self.extra, inputs, code_digest(code)])
+        entry = f"{name}-{key}"
+        if self.cache.ready("steps", entry):
+            self.report.begin(name)
+            self.report.end(name, 0.0, Outcome.CACHED)
+        else:
+            with_faults = _naming(name, make)
+            self.timed(name, lambda: self.cache.entry("steps", entry, with_faults))
+        return Result(self.cache.place("steps", entry), key)
+
+    def timed(self, name: str, work: Callable[[], object]) -> None:
+        """Run and report work that is not cached."""
+        started = self.clock.monotonic()
+        outcome = Outcome.FAILED
+        self.report.begin(name)
+        try:
+            work()
+            outcome = Outcome.DONE
+        finally:
+            self.report.end(name, self.clock.monotonic() - started, outcome)
+
+
+def _naming(name: str, make: Callable[[Path], None]) -> Callable[[Path], None]:
+    def named(directory: Path) -> None:
+        try:
+            make(directory)
+        except Fault as fault:
+            raise type(fault)(f"step {name}: {fault}", hint=fault.hint) from fault
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise HostFailure(f"step {name}: {where}{error.strerror}") from error
+
+    return named
+
+
+def _key(parts: object) -> str:
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:_KEY_DIGITS]
+
+
+def code_digest(modules: Iterable[ModuleType]) -> str:
+    """Digest of the sources of some modules."""
+    digest = hashlib.sha256()
+    for module in sorted(modules, key=lambda item: item.__name__):
+        assert module.__file__ is not None, module
+        digest.update(module.__name__.encode() + b"\0")
+        digest.update(Path(module.__file__).read_bytes())
+    return digest.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def tree_digest(root: Path) -> str:
+    """Digest of names, kinds, execute permissions and contents below ``root``.
+
+    Owners, times and the finer permissions are left out: a checkout does not
+    keep them, so nothing made from it may depend on them.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*")):
+        if "__pycache__" in path.parts:
+            continue
+        status = path.lstat()
+        content = ""
+        if stat.S_ISLNK(status.st_mode):
+            content = str(path.readlink())
+        elif stat.S_ISREG(status.st_mode):
+            content = file_digest(path)
+        mark = "x" if status.st_mode & stat.S_IXUSR else "-"
+        line = [path.relative_to(root).as_posix(), stat.S_IFMT(status.st_mode), mark, content]
+        digest.update(os.fsencode(json.dumps(line)) + b"\n")
+    return digest.hexdigest()
