@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="update-ctl",
         description="See, check, install, explain and take back updates of this machine.",
-        epilog="Exit status: 0 done; 10 nothing to install; 11 not possible at this time; "
+        epilog="Exit status: 0 done; 10 check found nothing newer; 11 not possible at this time; "
         "2 wrong input; 3 untrusted data; 74 this machine failed; 75 try again later.",
     )
     verbs = top.add_subparsers(dest="verb", required=True)
@@ -164,8 +164,7 @@ def _apply(options: argparse.Namespace, world: World, out: TextIO) -> int:
     status = _finish(result, options, out)
     if options.reboot and result.ending in (Ending.ARMED, Ending.WAITING_FOR_REBOOT):
         _reboot(world)
-    # For a timer, nothing new is not a failed unit.
-    return 0 if options.scheduled and status == EXIT_NOTHING_NEW else status
+    return status
 
 
 def _source(options: argparse.Namespace, world: World) -> Source:
@@ -193,8 +192,11 @@ def _finish(result: Result, options: argparse.Namespace, out: TextIO) -> int:
     from update_engine.updating import Ending  # noqa: PLC0415 - whoever calls this has loaded it
 
     show_result(asdict(result), out, as_json=options.json)
-    exits = {Ending.NOTHING_NEW: EXIT_NOTHING_NEW, Ending.BLOCKED: EXIT_BLOCKED}
-    return exits.get(result.ending, 0)
+    if result.ending is Ending.BLOCKED:
+        return EXIT_BLOCKED
+    # Only the question is answered by "no"; being up to date is what apply is for.
+    nothing = result.ending is Ending.NOTHING_NEW and options.verb == "check"
+    return EXIT_NOTHING_NEW if nothing else 0
 
 
 def _reboot(world: World) -> None:

@@ -3,7 +3,7 @@
 A check is an executable in ``health.d`` below ``/usr/lib``, ``/etc`` or ``/run``
 ``update-engine``; all run in the order of their names, each until it ends or
 the time that is left for all of them is over. Exit status 0 is healthy; the last line
-it prints on standard error says why not. A file of the same name in a later directory replaces
+it prints says why not. A file of the same name in a later directory replaces
 the earlier one, and a link to /dev/null masks it.
 
 On trial, the check that failed is written down durably, then the machine
@@ -118,7 +118,9 @@ def _run(world: World, check: Path, left: float) -> CheckResult:
     if left <= 0:
         return CheckResult(check.name, passed=False, message="no time was left to run it")
     try:
-        world.runner.run(Command([str(check)], timeout=left))
+        # All output to one stream: that of a failure is in the fault's message.
+        argv = ["/bin/sh", "-c", 'exec "$1" >&2', "check", str(check)]
+        world.runner.run(Command(argv, timeout=left))
     except HostFailure as fault:
         last = str(fault).strip().splitlines()[-1]
         return CheckResult(check.name, passed=False, message=last[:_LONGEST_MESSAGE])

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from osmodel.bootentry import Standing
 from osmodel.startledger import Ledger, Stage, Start
-from update_engine.core.enginestate import EngineState, FailedCheck
+from update_engine.core.enginestate import EngineState, FailedCheck, Target
 from update_engine.core.entries import KnownEntry, of_root
 
 _KEPT_STARTS = 5  # failed starts whose journals are worth keeping
@@ -77,20 +77,25 @@ class Evidence:
 def reckon(evidence: Evidence) -> Reckoning:
     """Say what happened since something was armed."""
     outcome = _outcome(evidence)
-    given_up = [
-        one
+    given_up = {
+        one.root_hash: one.version
         for one in evidence.entries
         if one.standing is Standing.EXHAUSTED
         and one.root_hash not in ("", evidence.running)
         and evidence.state.quarantine_of(one.root_hash) is None
-    ]
-    failures = [_failure(one.version, one.root_hash, evidence) for one in given_up]
+    }
     armed = evidence.state.armed
+    roots = set(given_up)
     if outcome is Outcome.FELL_BACK:
         assert armed is not None
-        # A kernel image that cannot be read has no identity: the armed record names it.
-        if armed.root_hash not in {one.root_hash for one in failures}:
-            failures.append(_failure(armed.version, armed.root_hash, evidence))
+        # A kernel image that was damaged names another root, or none at all: the
+        # armed record says which release it was.
+        roots |= {one.root_hash for one in _entries_of(armed, evidence)}
+        given_up[armed.root_hash] = armed.version
+    failures = [
+        _failure(version, root_hash, roots | {root_hash}, evidence)
+        for root_hash, version in given_up.items()
+    ]
     return Reckoning(outcome, tuple(failures))
 
 
@@ -103,13 +108,7 @@ def _outcome(evidence: Evidence) -> Outcome:
         proven = [one for one in own if one.standing is Standing.PROVEN]
         # Exhausted and running is the last try; it can still be blessed.
         return Outcome.CAME_UP if proven and len(own) == 1 else Outcome.ON_TRIAL
-    # By name as well: a kernel image that was damaged does not tell its root.
-    entries = [
-        one
-        for one in evidence.entries
-        if one.root_hash == armed.root_hash
-        or (one.entry is not None and not one.root_hash and one.entry.version == armed.version)
-    ]
+    entries = _entries_of(armed, evidence)
     if not entries:
         return Outcome.NOT_ARMED
     if all(one.standing is Standing.EXHAUSTED for one in entries):
@@ -117,11 +116,21 @@ def _outcome(evidence: Evidence) -> Outcome:
     return Outcome.WAITING
 
 
-def _failure(version: str, root_hash: str, evidence: Evidence) -> Failure:
+def _entries_of(armed: Target, evidence: Evidence) -> list[KnownEntry]:
+    """The entries of the armed version, by content or by name."""
+    return [
+        one
+        for one in evidence.entries
+        if one.root_hash == armed.root_hash
+        or (one.entry is not None and one.entry.version == armed.version)
+    ]
+
+
+def _failure(version: str, root_hash: str, roots: set[str], evidence: Evidence) -> Failure:
     starts = [
         start
         for start in evidence.ledger.starts
-        if start.root_hash == root_hash and start.boot_id != evidence.boot_id
+        if start.root_hash in roots and start.boot_id != evidence.boot_id
     ]
     settled = [place for place, start in enumerate(starts) if start.stage is Stage.SETTLED]
     failed = starts[settled[-1] + 1 :] if settled else starts

@@ -1,0 +1,16 @@
+"""Records kept in memory."""
+
+
+class RamArchive:
+    """The fake of ``hostio.statefiles.Archive``."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, dict[str, bytes]] = {}
+
+    def keep(self, record: str, name: str, content: bytes) -> str:
+        self.records.setdefault(record, {})[name] = content
+        return f"/failures/{record}"
+
+    def prune(self, newest: int) -> None:
+        for record in list(self.records)[: max(len(self.records) - newest, 0)]:
+            del self.records[record]

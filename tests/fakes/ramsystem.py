@@ -1,0 +1,327 @@
+"""A whole machine in memory: disk with two slots, ESP, state files, loader.
+
+Everything hangs on one power supply. After a cut, ``aftermaths`` are the
+machines that may be found when power returns; ``RamSystem.starts`` then does
+what firmware, loader and initrd do, and says which version they start.
+"""
+
+import io
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from hostio.blockdev import BlockDevice
+from hostio.runner import Command
+from osmodel import bootentry, gpt
+from osmodel.bootentry import Standing
+from osmodel.faults import Fault, InvalidInput, TransientFailure, UntrustedData
+from osmodel.hostidentity import HostIdentity
+from osmodel.partitions import ESP, ESP_TYPE, ROOT_TYPES, VERITY_TYPES, derived_guid, slot_guids
+from osmodel.uki import identify
+from osmodel.verity import parse_superblock
+from osmodel.version import Version
+from tests.fakes.clock import StoppedClock
+from tests.fakes.payloads import SmallRelease, signed_payload, small_release, tree_of, trust
+from tests.fakes.ramarchive import RamArchive
+from tests.fakes.ramdisk import Power, RamDisk
+from tests.fakes.ramesp import RamEsp
+from tests.fakes.ramfile import RamFile
+from tests.fakes.runner import ScriptedRunner, failing
+from tests.fakes.smalluki import small_uki
+from update_engine.memory import Memory
+from update_engine.repository import Offer
+from update_engine.settings import Settings
+from update_engine.trust import Trust
+from update_engine.world import World
+
+SECTOR = 512
+DISK = 1 << 19
+LABELS = ("root-a", "root-a-verity", "root-b", "root-b-verity")
+NUMBERS = {label: number for number, label in enumerate(LABELS, 2)}
+BOOT_IDS = (f"{number:08x}-0000-4000-8000-000000000000" for number in itertools.count(1))
+
+
+def bootable(version: str, seed: int, *, padding: int = 0) -> SmallRelease:
+    """A release whose kernel image can be identified."""
+    small = small_release(version, seed=seed, root_blocks=10)
+    uki = small_uki(version, small.release.root_hash, padding=padding)
+    return replace(small, uki=uki)
+
+
+OLD = bootable("1.0.0", 2)
+NEW = bootable("1.0.1", 1)
+NEXT = bootable("1.0.2", 3)
+
+
+class Shelf:
+    """A repository without metadata: the fake of ``update_engine.world.Releases``."""
+
+    def __init__(self, *releases: SmallRelease) -> None:
+        self.releases = releases
+        self.fault: Fault | None = None
+        self.faults_while_reading = 0
+        self.payload: Callable[[SmallRelease], bytes] = lambda small: bytes(signed_payload(small))
+
+    def refresh(self) -> tuple[Offer, ...]:
+        if self.fault is not None:
+            raise self.fault
+        return tuple(Offer(small.release, 1000, "ab" * 32, "x") for small in self.releases)
+
+    def trust(self) -> Trust:
+        return trust()
+
+    def open(self, offer: Offer) -> "Stream":
+        (small,) = [one for one in self.releases if one.release == offer.release]
+        return Stream(self, self.payload(small))
+
+
+class Stream:
+    """A payload that is being read from a shelf."""
+
+    def __init__(self, shelf: Shelf, content: bytes) -> None:
+        self._shelf = shelf
+        self._file = io.BytesIO(content)
+
+    @property
+    def total(self) -> int | None:
+        return None
+
+    def read(self, size: int) -> bytes:
+        if self._shelf.faults_while_reading and self._file.tell() > 20000:
+            self._shelf.faults_while_reading -= 1
+            raise TransientFailure("the line broke")
+        return self._file.read(size)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@dataclass
+class Media:
+    """What a machine keeps when it is off."""
+
+    table: bytes
+    partitions: dict[str, bytes]
+    files: dict[str, bytes]
+    state: str | None = None
+    starts: str | None = None
+
+
+def factory_media(release: SmallRelease = OLD) -> Media:
+    """A machine as it was shipped: one release in slot a, blessed; slot b empty."""
+    esp = gpt.Partition(ESP_TYPE, derived_guid("esp"), 40, 47, 0, ESP, 1)
+    root, verity = slot_guids(release.release.root_hash)
+    guids = {"root-a": root, "root-a-verity": verity}
+    parts = [esp]
+    for label, number in NUMBERS.items():
+        kind = VERITY_TYPES if label.endswith("verity") else ROOT_TYPES
+        guid = guids.get(label, derived_guid(label))
+        first, length = 128 * (number - 1), 112
+        bits = 1 << 60 if label.startswith("root-a") else 1 << 59
+        parts.append(
+            gpt.Partition(kind["x86_64"], guid, first, first + length - 1, bits, label, number)
+        )
+    table = gpt.Gpt(derived_guid("disk"), SECTOR, DISK // SECTOR, tuple(parts))
+    whole = bytearray(DISK)
+    primary, backup = gpt.encode_primary(table), gpt.encode_backup(table)
+    whole[: len(primary)] = primary
+    whole[-len(backup) :] = backup
+    content = {"root-a": release.root, "root-a-verity": release.verity}
+    partitions = {label: content.get(label, b"").ljust(112 * SECTOR, b"\0") for label in LABELS}
+    return Media(bytes(whole), partitions, {f"twinkeel_{release.release.version}.efi": release.uki})
+
+
+@dataclass
+class RamSystem:
+    """A machine that is on.
+
+    Attributes:
+        media: what it found when power came.
+        running: the release it started.
+        shelf: the repository it asks.
+        power: of all media.
+    """
+
+    media: Media
+    running: SmallRelease = OLD
+    shelf: Shelf = field(default_factory=Shelf)
+    power: Power = field(default_factory=Power)
+    settings: Settings = field(default_factory=Settings)
+
+    def __post_init__(self) -> None:
+        self.whole = RamDisk(DISK, power=self.power, content=self.media.table)
+        self.partitions = {
+            label: RamDisk(len(content), power=self.power, content=content)
+            for label, content in self.media.partitions.items()
+        }
+        self.esp = RamEsp(self.media.files, power=self.power, capacity=8 << 20)
+        self.state = RamFile(self.media.state, power=self.power)
+        self.starts_file = RamFile(self.media.starts, power=self.power)
+        self.volatile: dict[str, RamFile] = {}
+        self.archive = RamArchive()
+        self.runner = ScriptedRunner(
+            journalctl=lambda _: b"journal\n", systemctl=self._systemctl, sh=self._check
+        )
+        self.clock = StoppedClock()
+        self.reboot_wanted = RamFile()
+        self.rebooting = False
+        self.failing_checks: dict[str, str] = {}
+        self.locked = False
+        self.boot_id = next(BOOT_IDS)
+
+    @property
+    def world(self) -> World:
+        release = self.running.release
+        return World(
+            machine=HostIdentity(
+                release.image,
+                release.architecture,
+                release.platform,
+                release.version,
+                release.root_hash,
+                self.boot_id,
+            ),
+            settings=self.settings,
+            clock=self.clock,
+            runner=self.runner,
+            lock=self._lock,
+            esp=self.esp.mounted,
+            disk=lambda: RamSystemDisk(self),
+            memory=Memory(
+                self.state,
+                self.starts_file,
+                lambda name: self.volatile.setdefault(name, RamFile()),
+            ),
+            archive=self.archive,
+            releases=lambda: self.shelf,
+            reboot_wanted=self.reboot_wanted,
+            is_running=lambda pid: pid == 4711,
+            pid=4711,
+        )
+
+    def aftermaths(self, seed: int = 0) -> Iterator[Media]:
+        """What may be found when power returns after a cut at this moment."""
+        tables = _different(self.whole.aftermaths(seed=seed))
+        slots = [
+            _different(itertools.islice(self.partitions[label].aftermaths(seed=seed), 12))
+            for label in LABELS
+        ]
+        files = list(self.esp.aftermaths())
+        states = list(dict.fromkeys(self.state.aftermaths()))
+        starts = list(dict.fromkeys(self.starts_file.aftermaths()))
+        for table, contents, entries, state, ledger in itertools.product(
+            tables, itertools.product(*slots), files, states, starts
+        ):
+            partitions = dict(zip(LABELS, contents, strict=True))
+            yield Media(table, partitions, entries, state, ledger)
+
+    def off(self) -> Media:
+        """Shut down orderly: everything is durable."""
+        for disk in (self.whole, *self.partitions.values()):
+            disk.flush()
+        return Media(
+            bytes(self.whole.durable),
+            {label: bytes(disk.durable) for label, disk in self.partitions.items()},
+            dict(self.esp.files),
+            self.state.text,
+            self.starts_file.text,
+        )
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        assert not self.locked, "the engine must take its lock once"
+        self.locked = True
+        try:
+            yield
+        finally:
+            self.locked = False
+
+    def _systemctl(self, command: Command) -> bytes:
+        if "reboot" in command.argv:
+            self.rebooting = True
+        return b""
+
+    def _check(self, command: Command) -> bytes:
+        name = Path(command.argv[-1]).name
+        if name in self.failing_checks:
+            return failing(f"exit 1: {command}\n{self.failing_checks[name]}")(command)
+        return b""
+
+
+@dataclass
+class RamSystemDisk:
+    """The fake of ``hostio.disks.SystemDisk``."""
+
+    system: RamSystem
+
+    @property
+    def sector_size(self) -> int:
+        return SECTOR
+
+    def whole(self) -> AbstractContextManager[BlockDevice]:
+        return nullcontext(self.system.whole)
+
+    def partition(self, number: int) -> AbstractContextManager[BlockDevice]:
+        label = next(label for label, place in NUMBERS.items() if place == number)
+        return nullcontext(self.system.partitions[label])
+
+    def node(self, number: int) -> Path:
+        return Path(f"/dev/ram{number}")
+
+
+class DoesNotStart(AssertionError):  # noqa: N818 - an outcome, not an error of the code
+    """The machine stops for good, or wastes tries of a version that is not whole."""
+
+
+def loader_order(files: Sequence[str]) -> list[bootentry.BootEntry]:
+    """Entries as systemd-boot sorts them: exhausted last, then the newest first."""
+    entries = [bootentry.parse(name) for name in files]
+    newest = sorted(entries, key=lambda one: Version.parse(one.version), reverse=True)
+    return sorted(newest, key=lambda one: one.standing is Standing.EXHAUSTED)
+
+
+def starts(media: Media) -> str:
+    """The version that firmware, loader and initrd start; the first entry must do.
+
+    Raises:
+        DoesNotStart: the entry the loader takes leads to nothing whole.
+    """
+    order = loader_order(sorted(media.files))
+    if not order:
+        raise DoesNotStart("no entry is left")
+    chosen = order[0]
+    uki = media.files[chosen.filename]
+    try:
+        identity = identify(lambda at, length: uki[at : at + length], len(uki))
+        table = gpt.parse(lambda at, length: media.table[at : at + length], SECTOR, DISK // SECTOR)
+    except UntrustedData as fault:
+        raise DoesNotStart(f"{chosen.filename}: {fault}") from fault
+    root, verity = (_found(media, table, guid) for guid in slot_guids(identity.root_hash))
+    if not _is_whole(root, verity, identity.root_hash):
+        raise DoesNotStart(f"{chosen.filename}: verity does not match")
+    if identity.version != chosen.version:
+        raise DoesNotStart(f"{chosen.filename} is {identity.version}")
+    return identity.version
+
+
+def _found(media: Media, table: gpt.Gpt, guid: str) -> bytes:
+    labels = [part.label for part in table.partitions if part.guid == guid]
+    if len(labels) != 1:
+        raise DoesNotStart(f"{len(labels)} partitions have GUID {guid}")
+    return media.partitions[labels[0]]
+
+
+def _is_whole(root: bytes, verity: bytes, root_hash: str) -> bool:
+    try:
+        superblock = parse_superblock(verity[:4096])
+    except (UntrustedData, InvalidInput):
+        return False
+    tree = tree_of(root[: superblock.data_blocks * 4096], superblock)
+    stored = superblock.encode() + tree.content
+    return tree.root_hash == root_hash and verity.startswith(stored)
+
+
+def _different(contents: Iterator[bytes]) -> list[bytes]:
+    return list(dict.fromkeys(contents))
