@@ -92,7 +92,7 @@ async def _serve_until_told(repository: Path, listen: Listen, announce: Announce
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
     runner = web.AppRunner(
-        application(repository), access_log_class=_AccessLog, shutdown_timeout=_GRACE
+        application(repository), access_log_class=AccessLog, shutdown_timeout=_GRACE
     )
     await runner.setup()
     try:
@@ -139,7 +139,7 @@ def _headers(file: Path) -> dict[str, str]:
     return {"Content-Type": kind, "Cache-Control": keep, "X-Content-Type-Options": "nosniff"}
 
 
-class _AccessLog(AbstractAccessLogger):
+class AccessLog(AbstractAccessLogger):
     """One line for each answer."""
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:

@@ -1,0 +1,292 @@
+"""Publishing into a repository, whole or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from mirror.keys import PrivateKey, SigningKey
+from mirror.publishing import alone, publish
+from mirror.refreshing import refresh
+from mirror.releasedir import read
+from mirror.status import status
+from osmodel.faults import HostFailure, InvalidInput, TransientFailure, UntrustedData
+from tests.fakes.repository import (
+    MadeRepository,
+    built,
+    copied,
+    made_repository,
+    release,
+    versions,
+)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> MadeRepository:
+    return made_repository(tmp_path)
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(directory)): path.read_bytes()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_too_few_keys_are_refused_and_the_missing_counted(made: MadeRepository) -> None:
+    before = files(made.directory)
+    for signers in (0, 1):
+        with pytest.raises(InvalidInput, match=f"{signers} given: {2 - signers} missing"):
+            made.publish("1.0.0", signers=signers)
+    assert files(made.directory) == before
+
+
+def test_one_key_given_twice_counts_once(made: MadeRepository, tmp_path: Path) -> None:
+    (key,) = made.keys("targets", 1)
+    directory = built(tmp_path / "built", release("1.0.0"), b"payload")
+    with pytest.raises(InvalidInput, match="1 missing"):
+        publish(
+            made.directory,
+            read(directory),
+            [key, key, *made.keys("timestamp")],
+            made.clock,
+            copied,
+        )
+
+
+def test_without_the_online_key_nothing_is_written(made: MadeRepository, tmp_path: Path) -> None:
+    before = files(made.directory)
+    directory = built(tmp_path / "built", release("1.0.0"), b"payload")
+    with pytest.raises(InvalidInput, match="role snapshot needs"):
+        publish(made.directory, read(directory), made.keys("targets"), made.clock, copied)
+    assert files(made.directory) == before
+
+
+def test_the_payload_is_signed_with_exactly_the_release_keys(tmp_path: Path) -> None:
+    used: list[PrivateKey] = []
+
+    def signing(source: Path, target: Path, keys: Sequence[PrivateKey]) -> None:
+        used.extend(keys)
+        target.write_bytes(source.read_bytes() + b" signed")
+
+    made = made_repository(tmp_path, signing=signing)
+    done = made.publish("1.0.0", b"payload", signers=2)
+    assert [SigningKey("", key).keyid for key in used] == [
+        key.keyid for key in made.keys("targets", 2)
+    ]
+    assert done.size == len(b"payload signed")
+
+
+def test_publishing_the_same_again_changes_nothing(made: MadeRepository) -> None:
+    first = made.publish("1.0.0", b"payload")
+    before = files(made.directory)
+    again = made.publish("1.0.0", b"payload")
+    assert (first.changed, again.changed) == (True, False)
+    assert again.sha256 == first.sha256
+    assert files(made.directory) == before
+
+
+def test_a_version_is_never_replaced(made: MadeRepository) -> None:
+    made.publish("1.0.0", b"payload")
+    before = files(made.directory)
+    with pytest.raises(InvalidInput, match="published with other bytes"):
+        made.publish("1.0.0", b"another payload")
+    with pytest.raises(InvalidInput, match="published with other bytes"):
+        made.publish(release("1.0.0", root_hash="cd" * 32), b"payload")
+    assert files(made.directory) == before
+
+
+def test_a_payload_that_is_not_the_one_built_is_refused(tmp_path: Path) -> None:
+    directory = built(tmp_path / "built", release("1.0.0"), b"payload")
+    (directory / "full.payload").write_bytes(b"paYload")
+    with pytest.raises(UntrustedData, match="the manifest says"):
+        read(directory)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda m: m.pop("release"), "release is missing"),
+        (lambda m: m.pop("files"), "files is missing"),
+        (lambda m: m["files"].clear(), "full.payload is missing"),
+        (lambda m: m["files"]["full.payload"].pop("sha256"), "expected size and sha256"),
+        (lambda m: m["files"]["full.payload"].update(size="7"), "expected size and sha256"),
+        (lambda m: m["release"].update(version="1"), "not a version"),
+        (lambda m: m["release"].update(image="../x"), "not a plain name"),
+    ],
+)
+def test_an_unclear_manifest_is_explained(
+    tmp_path: Path, change: Callable[[object], None], reason: str
+) -> None:
+    directory = built(tmp_path / "built", release("1.0.0"), b"payload")
+    manifest = json.loads((directory / "manifest.json").read_bytes())
+    change(manifest)
+    (directory / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InvalidInput, match=reason):
+        read(directory)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "[" * 100_000])
+def test_a_manifest_that_is_not_an_object_is_explained(tmp_path: Path, text: str) -> None:
+    directory = built(tmp_path / "built", release("1.0.0"), b"payload")
+    (directory / "manifest.json").write_text(text)
+    with pytest.raises(InvalidInput, match=r"manifest\.json"):
+        read(directory)
+
+
+def test_a_directory_that_is_no_release_is_explained(tmp_path: Path) -> None:
+    for missing in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(InvalidInput, match=r"manifest\.json is missing"):
+            read(missing)
+
+
+def test_a_publication_killed_at_any_moment_leaves_the_old_repository_valid(
+    made: MadeRepository, tmp_path: Path
+) -> None:
+    made.publish("1.0.0", b"first")
+    before = files(made.directory)
+    made.publish("1.0.1", b"second")
+    after = files(made.directory)
+    payload = next(name for name in after if name not in before and "1.0.1" in name)
+    order = [
+        payload,
+        "metadata/3.targets.json",
+        "metadata/3.snapshot.json",
+        "metadata/timestamp.json",
+    ]
+    assert {name for name in after if after[name] != before.get(name)} == set(order)
+    for killed_after in range(len(order) + 1):
+        copy = tmp_path / f"killed-{killed_after}"
+        for name, content in {
+            **before,
+            **{name: after[name] for name in order[:killed_after]},
+        }.items():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).write_bytes(content)
+        killed = MadeRepository(copy, made.created, made.clock)
+        complete = killed_after == len(order)
+        expected = ["1.0.0", "1.0.1"] if complete else ["1.0.0"]
+        assert versions(killed.client(tmp_path / f"cache-{killed_after}").refresh()) == expected
+        # And publishing again completes it, for a host that saw the half of it too.
+        killed.publish("1.0.1", b"second")
+        offers = killed.client(tmp_path / f"cache-{killed_after}").refresh()
+        assert versions(offers) == ["1.0.0", "1.0.1"]
+        assert len(list((copy / payload).parent.iterdir())) == 1
+
+
+def test_files_are_written_in_the_order_that_keeps_them_valid(made: MadeRepository) -> None:
+    made.publish("1.0.0")
+    changed = [
+        made.directory / "metadata" / name
+        for name in ("2.targets.json", "2.snapshot.json", "timestamp.json")
+    ]
+    times = [path.stat().st_mtime_ns for path in changed]
+    assert times == sorted(times)
+
+
+def test_a_signer_that_fails_leaves_the_repository_as_it_was(tmp_path: Path) -> None:
+    def failing(source: Path, target: Path, keys: Sequence[PrivateKey]) -> None:
+        del source, keys
+        target.write_bytes(b"half")
+        raise HostFailure("no space left")
+
+    made = made_repository(tmp_path, signing=failing)
+    before = files(made.directory / "metadata")
+    with pytest.raises(HostFailure):
+        made.publish("1.0.0")
+    assert files(made.directory / "metadata") == before
+    made.signing = copied
+    made.publish("1.0.0")
+    assert versions(made.client().refresh()) == ["1.0.0"]
+
+
+def test_two_publications_at_once_are_not_possible(made: MadeRepository) -> None:
+    descriptor = os.open(made.directory, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with pytest.raises(TransientFailure, match="another update-mirror"), alone(made.directory):
+        pass
+    os.close(descriptor)
+    made.publish("1.0.0")
+
+
+def test_a_damaged_repository_is_not_published_into(made: MadeRepository) -> None:
+    content = json.loads(made.metadata("1.targets.json").read_bytes())
+    content["signed"]["version"] = 7
+    made.metadata("1.targets.json").write_text(json.dumps(content))
+    with pytest.raises(UntrustedData, match="targets"):
+        made.publish("1.0.0")
+
+
+@pytest.mark.parametrize("name", ["1.root.json", "timestamp.json", "1.snapshot.json"])
+def test_a_directory_that_is_no_repository_is_explained(made: MadeRepository, name: str) -> None:
+    made.metadata(name).unlink()
+    with pytest.raises(InvalidInput, match="is not a whole repository"):
+        made.publish("1.0.0")
+
+
+# --- refresh and status -------------------------------------------------------
+
+
+def test_a_refresh_keeps_a_repository_alive_without_release_keys(made: MadeRepository) -> None:
+    made.publish("1.0.0")
+    for _ in range(10):
+        made.clock.advance(6 * 86_400)
+        made.refresh()
+        assert versions(made.client().refresh()) == ["1.0.0"]
+
+
+def test_with_their_keys_the_roles_of_people_are_signed_anew(made: MadeRepository) -> None:
+    made.publish("1.0.0")
+    made.client().refresh()
+    made.clock.advance(360 * 86_400)
+    keys = [*made.keys("root"), *made.keys("targets", 2), *made.keys("timestamp")]
+    assert refresh(made.directory, keys, made.clock) == ("root", "targets", "snapshot", "timestamp")
+    assert made.root.signed.version == 2
+    assert versions(made.client().refresh()) == ["1.0.0"]
+
+
+def test_too_few_keys_of_a_role_refresh_nothing(made: MadeRepository) -> None:
+    before = files(made.directory)
+    for role in ("root", "targets"):
+        with pytest.raises(InvalidInput, match=f"role {role} needs 2 of 3 keys, 1 given"):
+            refresh(made.directory, [*made.keys(role, 1), *made.keys("timestamp")], made.clock)
+    assert files(made.directory) == before
+
+
+def test_the_status_shows_releases_and_roles(made: MadeRepository) -> None:
+    made.publish("1.10.0", b"abc")
+    made.publish("1.9.0", b"abcd")
+    shown = status(made.directory, made.clock.now())
+    assert [(str(o.release.version), o.size) for o in shown.releases] == [
+        ("1.9.0", 4),
+        ("1.10.0", 3),
+    ]
+    assert {role.role: (role.threshold, len(role.keys)) for role in shown.roles} == {
+        "root": (2, 3),
+        "targets": (2, 3),
+        "snapshot": (1, 1),
+        "timestamp": (1, 1),
+    }
+    assert not shown.warnings
+
+
+def test_the_status_warns_before_and_after_an_expiry(made: MadeRepository) -> None:
+    made.clock.advance(6 * 86_400)
+    (soon,) = status(made.directory, made.clock.now()).warnings
+    assert soon == "timestamp expires in 1 days and 0 hours; run update-mirror refresh"
+    made.clock.advance(2 * 86_400)
+    (late,) = status(made.directory, made.clock.now()).warnings
+    assert late.startswith("timestamp has expired: hosts refuse this repository")
+
+
+def test_the_status_misses_a_payload_that_is_gone(made: MadeRepository) -> None:
+    made.publish("1.0.0")
+    next(path for path in made.directory.rglob("*.payload")).unlink()
+    shown = status(made.directory, made.clock.now())
+    assert shown.warnings == ("the payload of minimal 1.0.0 is missing",)
