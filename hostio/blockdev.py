@@ -21,6 +21,7 @@ from typing import Protocol, Self
 
 from osmodel.faults import HostFailure
 
+_AHEAD = 2 << 20  # bytes
 _BLKFLSBUF = 0x1261  # linux/fs.h: _IO(0x12, 97)
 
 
@@ -94,6 +95,7 @@ class FileBlockDevice:
             if self._is_block and not shared and not read_only:
                 flags |= os.O_EXCL
             self._descriptor = os.open(path, flags)
+        self._next_read = 0
         with self._faults("size"):
             self._size = os.lseek(self._descriptor, 0, os.SEEK_END)
 
@@ -106,6 +108,10 @@ class FileBlockDevice:
         """See :meth:`BlockDevice.read`."""
         self._check(offset, length)
         with self._faults(f"read {length} bytes at {offset}"):
+            if offset == self._next_read:
+                ahead = offset + length
+                os.posix_fadvise(self._descriptor, ahead, _AHEAD, os.POSIX_FADV_WILLNEED)
+            self._next_read = offset + length
             data = os.pread(self._descriptor, length, offset)
             while len(data) < length:
                 more = os.pread(self._descriptor, length - len(data), offset + len(data))
@@ -121,6 +127,8 @@ class FileBlockDevice:
         with self._faults(f"write {len(view)} bytes at {offset}"):
             while view:
                 written = os.pwrite(self._descriptor, view, offset)
+                # Start writing now, so that the flush finds little left to do.
+                os.posix_fadvise(self._descriptor, offset, written, os.POSIX_FADV_DONTNEED)
                 view = view[written:]
                 offset += written
 

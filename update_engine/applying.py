@@ -96,11 +96,11 @@ def open_payload(stream: Source, trust: Trust) -> OpenedPayload:
         TransientFailure: the stream broke.
     """
     reader = PayloadReader(stream)
-    header = Header.parse(reader.exactly(HEADER_SIZE))
+    header = Header.parse(bytes(reader.exactly(HEADER_SIZE)))
     if not header.metadata_signature_size:
         raise UntrustedData("payload is not signed")
-    encoded = reader.exactly(header.manifest_size)
-    verify(trust, reader.digest, reader.uncounted(header.metadata_signature_size))
+    encoded = bytes(reader.exactly(header.manifest_size))
+    verify(trust, reader.digest, bytes(reader.uncounted(header.metadata_signature_size)))
     manifest = Manifest.parse(encoded)
     return OpenedPayload(release_of(manifest), manifest, plan_of(manifest), reader, trust)
 
@@ -207,7 +207,7 @@ class _Application:
             self._advance(min(step.length, content.size - step.offset))
 
     def _payload_signature(self) -> bytes:
-        return self._opened.reader.uncounted(self._opened.plan.signatures_size)
+        return bytes(self._opened.reader.uncounted(self._opened.plan.signatures_size))
 
     def _advance(self, count: int) -> None:
         self._done += count

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import zstandard
 
 from osmodel.faults import UntrustedData
+from osmodel.payload.layout import MAX_DATA
 from osmodel.payload.manifest import OperationType
 from osmodel.payload.structure import Step
 
@@ -22,8 +23,10 @@ _XZ_MEMORY = 20 << 20  # bytes; a dictionary of 16 MiB fits
 _ZEROS = bytes(_PIECE)
 
 
-def expand(step: Step, data: bytes) -> Iterator[bytes]:
+def expand(step: Step, data: bytes | memoryview) -> Iterator[memoryview]:
     """The content of one step, in order, ``step.length`` bytes in all.
+
+    Each piece is valid only until the next one is taken: they share a buffer.
 
     Args:
         step: a checked step.
@@ -38,12 +41,12 @@ def expand(step: Step, data: bytes) -> Iterator[bytes]:
         made += len(piece)
         if made > step.length:
             break
-        yield piece
+        yield memoryview(piece)
     if made != step.length:
         raise UntrustedData(f"operation yields {made} bytes or more, {step.length} announced")
 
 
-def _pieces(step: Step, data: bytes) -> Iterator[bytes]:
+def _pieces(step: Step, data: bytes | memoryview) -> Iterator[bytes | memoryview]:
     match step.kind:
         case OperationType.REPLACE:
             yield data
@@ -51,27 +54,26 @@ def _pieces(step: Step, data: bytes) -> Iterator[bytes]:
             for at in range(0, step.length, _PIECE):
                 yield _ZEROS[: step.length - at]
         case OperationType.REPLACE_ZSTD:
-            yield _unzstd(data, step.length)
+            yield from _unzstd(data)
         case OperationType.REPLACE_XZ:
             yield from _unxz(data)
         case _:
             raise AssertionError(f"{step.kind} is not part of a full payload")
 
 
-def _unzstd(data: bytes, length: int) -> bytes:
-    # Decoded in one call: the output itself is the window then, which takes
-    # half the memory and fewer copies than a streaming decoder. The length in
-    # the frame is checked first because the output is allocated by it.
+def _unzstd(data: bytes | memoryview) -> Iterator[memoryview]:
+    # One frame is read; what may lie behind it is signed, and of no effect.
+    buffer = memoryview(bytearray(_PIECE))
+    decoder = zstandard.ZstdDecompressor(max_window_size=MAX_DATA)
     try:
-        announced = zstandard.frame_content_size(data)
-        if announced != length:
-            raise UntrustedData(f"operation yields {announced} bytes, {length} announced")
-        return zstandard.ZstdDecompressor().decompress(data, allow_extra_data=False)
+        with decoder.stream_reader(data) as reader:
+            while count := reader.readinto(buffer):
+                yield buffer[:count]
     except zstandard.ZstdError as error:
         raise UntrustedData(f"operation is not zstd data: {error}") from error
 
 
-def _unxz(data: bytes) -> Iterator[bytes]:
+def _unxz(data: bytes | memoryview) -> Iterator[bytes]:
     try:
         decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
         while not decoder.eof:

@@ -22,20 +22,22 @@ class PayloadReader:
     """Reads a payload once, from front to back.
 
     The digest covers what was read with ``exactly``; the signatures, which it
-    must not cover, are read with ``uncounted``.
+    must not cover, are read with ``uncounted``. All reads share one buffer as
+    large as the largest of them, so what one returns is gone at the next.
     """
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._sha256 = sha256()
+        self._buffer = bytearray()
 
     @property
     def digest(self) -> bytes:
         """SHA-256 of everything read with ``exactly``."""
         return self._sha256.digest()
 
-    def exactly(self, length: int) -> bytes:
-        """The next ``length`` bytes.
+    def exactly(self, length: int) -> memoryview:
+        """The next ``length`` bytes, valid until the next read.
 
         Raises:
             UntrustedData: the payload ends before.
@@ -44,22 +46,24 @@ class PayloadReader:
         self._sha256.update(data)
         return data
 
-    def uncounted(self, length: int) -> bytes:
-        """The next ``length`` bytes, which the digest leaves out.
+    def uncounted(self, length: int) -> memoryview:
+        """The next ``length`` bytes, which the digest leaves out; valid as above.
 
         Raises:
             UntrustedData: the payload ends before.
         """
-        pieces = []
-        missing = length
-        while missing:
-            piece = self._source.read(min(missing, _PIECE))
+        if length > len(self._buffer):
+            self._buffer = bytearray(length)
+        view = memoryview(self._buffer)
+        at = 0
+        while at < length:
+            piece = self._source.read(min(length - at, _PIECE))
             if not piece:
-                raise UntrustedData(f"payload ends {missing} bytes early")
-            assert len(piece) <= missing, "a source returned more than it was asked for"
-            pieces.append(piece)
-            missing -= len(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+                raise UntrustedData(f"payload ends {length - at} bytes early")
+            assert len(piece) <= length - at, "a source returned more than it was asked for"
+            view[at : at + len(piece)] = piece
+            at += len(piece)
+        return view[:length]
 
     def end(self) -> None:
         """Make sure that nothing follows.

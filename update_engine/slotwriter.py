@@ -61,7 +61,7 @@ class SlotWriter:
         self._device = device
         self._unlike = 0  # pieces in a row that had nothing in common
 
-    def write(self, offset: int, data: bytes) -> None:
+    def write(self, offset: int, data: bytes | memoryview) -> None:
         """Make the slot hold ``data`` at ``offset``; durable after a flush.
 
         Args:

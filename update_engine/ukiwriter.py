@@ -39,7 +39,7 @@ class UkiWriter:
         """Digest of what was written, 64 hex digits."""
         return self._sha256.hexdigest()
 
-    def write(self, offset: int, data: bytes) -> None:
+    def write(self, offset: int, data: bytes | memoryview) -> None:
         """Append ``data``.
 
         Args:
@@ -50,7 +50,7 @@ class UkiWriter:
             UntrustedData: what fills the last block is not zero.
             HostFailure: the sink refused.
         """
-        kept = data[: max(self._content.size - offset, 0)]
+        kept = bytes(data[: max(self._content.size - offset, 0)])
         if any(data[len(kept) :]):
             raise UntrustedData("uki: content goes on behind its size")
         self._sha256.update(kept)
