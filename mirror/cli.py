@@ -12,10 +12,10 @@ from pathlib import Path
 from hostio.clock import SystemClock
 from mirror.creating import DEFAULT_DAYS, ONLINE_KEY, Policy, Quorum, create
 from mirror.keys import SigningKey, load_key
-from mirror.payloadsigner import sign_payload
 from mirror.publishing import publish
 from mirror.refreshing import refresh
 from mirror.releasedir import read
+from mirror.releasesigner import sign_release
 from mirror.serving import Listen, serve
 from mirror.status import Status, status, status_to_json
 from mirror.world import World
@@ -81,7 +81,7 @@ def run(arguments: Sequence[str], world: World) -> int:
 def main() -> int:
     """Entry point: the only place that builds real adapters."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
-    return run(sys.argv[1:], World(SystemClock(), sign_payload, serve))
+    return run(sys.argv[1:], World(SystemClock(), sign_release, serve))
 
 
 def _verb(
@@ -145,7 +145,7 @@ def _init(options: argparse.Namespace, world: World) -> None:
 def _publish(options: argparse.Namespace, world: World) -> None:
     keys = _keys(options)
     built = read(options.release)
-    done = publish(options.repository, built, keys, world.clock, world.sign_payload)
+    done = publish(options.repository, built, keys, world.clock, world.sign_release)
     what = f"{done.release.image} {done.release.version} ({done.release.architecture})"
     line = f"published {what}, {done.size} bytes" if done.changed else f"{what} is published"
     shown = {

@@ -30,7 +30,7 @@ from osmodel.release import Release, release_to_json
 RELEASE = "twinkeel"  # key in a target's custom metadata
 _UNSIGNED = "x-unsigned-sha256"
 
-SignPayload = Callable[[Path, Path, Sequence[PrivateKey]], None]
+SignRelease = Callable[[BuiltRelease, Path, Sequence[PrivateKey]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def publish(
     built: BuiltRelease,
     keys: Sequence[SigningKey],
     clock: Clock,
-    sign_payload: SignPayload,
+    sign_release: SignRelease,
 ) -> Published:
     """Sign a release with ``keys`` and offer it.
 
@@ -64,7 +64,7 @@ def publish(
         built: what to publish.
         keys: at least the threshold of targets keys, and the online keys.
         clock: gives the dates of the metadata.
-        sign_payload: puts signatures into a copy of a payload.
+        sign_release: writes the signed payload of a release.
 
     Raises:
         InvalidInput: too few keys, or the version exists with other bytes.
@@ -81,7 +81,7 @@ def publish(
         for role in (Snapshot.type, Timestamp.type):
             # Refused before anything is written, not half way.
             signers_of(root, role, keys)
-        size, sha256 = _place(repository, built, signers, sign_payload)
+        size, sha256 = _place(repository, built, signers, sign_release)
         targets = deepcopy(now.targets.signed)
         targets.version += 1
         targets.targets[built.release.target_path] = _target(built, size, sha256)
@@ -133,7 +133,7 @@ def _place(
     repository: Path,
     built: BuiltRelease,
     signers: Sequence[PrivateKey],
-    sign_payload: SignPayload,
+    sign_release: SignRelease,
 ) -> tuple[int, str]:
     """Sign the payload into the repository; returns its size and sha256."""
     path = repository / "targets" / built.release.target_path
@@ -141,7 +141,7 @@ def _place(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path.parent)
-        sign_payload(built.payload, temporary, signers)
+        sign_release(built, temporary, signers)
         size, sha256 = digest_of(temporary)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hostio.clock import Clock
-from mirror.publishing import SignPayload
+from mirror.publishing import SignRelease
 from mirror.serving import Announce, Listen
 
 
@@ -17,10 +17,10 @@ class World:
 
     Attributes:
         clock: dates of metadata.
-        sign_payload: puts signatures into a payload.
+        sign_release: writes the signed payload of a release.
         serve: serves a repository until it is told to end.
     """
 
     clock: Clock
-    sign_payload: SignPayload
+    sign_release: SignRelease
     serve: Callable[[Path, Listen, Announce], None]

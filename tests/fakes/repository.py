@@ -5,7 +5,7 @@
     (offer,) = made.client().refresh()
 
 Payloads may be any bytes: instead of signing, the fake signer copies them,
-unless ``signing=sign_payload`` of the mirror is given.
+unless ``signing=sign_release`` of the mirror is given.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from hostio.fetch import Fetcher
 from hostio.locations import fetcher_for
 from mirror.creating import DEFAULT_DAYS, Created, Policy, Quorum, create
 from mirror.keys import PrivateKey, SigningKey, load_key, make_key
-from mirror.publishing import Published, SignPayload, publish
+from mirror.publishing import Published, SignRelease, publish
 from mirror.refreshing import refresh
-from mirror.releasedir import read
+from mirror.releasedir import BuiltRelease, read
 from mirror.rolefiles import RoleSet, announce, load, newest_root, signed_by_role, write
 from osmodel.faults import UntrustedData
 from osmodel.release import Release, release_to_json
@@ -39,10 +39,10 @@ from update_engine.repository import Offer, Repository
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def copied(source: Path, target: Path, keys: Sequence[PrivateKey]) -> None:
+def copied(of: BuiltRelease, target: Path, keys: Sequence[PrivateKey]) -> None:
     """Stands in for the payload signer."""
     del keys
-    shutil.copyfile(source, target)
+    shutil.copyfile(of.payload, target)
 
 
 def release(version: str, *, image: str = "minimal", root_hash: str = "ab" * 32) -> Release:
@@ -66,7 +66,7 @@ class MadeRepository:
     directory: Path
     created: Created
     clock: StoppedClock
-    signing: SignPayload = copied
+    signing: SignRelease = copied
     builds: int = field(default=0, init=False)
 
     @property
@@ -177,7 +177,7 @@ def made_repository(
     *,
     signers: tuple[int, int] = (2, 3),
     clock: StoppedClock | None = None,
-    signing: SignPayload = copied,
+    signing: SignRelease = copied,
     name: str = "mirror",
 ) -> MadeRepository:
     """An empty repository below ``parent``, with throw-away keys beside it.

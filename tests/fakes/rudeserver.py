@@ -61,7 +61,7 @@ class RudeServer(ThreadingHTTPServer):
 
     def __init__(self, manners: Mapping[str, Manner]) -> None:
         super().__init__(("127.0.0.1", 0), Answer)
-        self.manners = manners
+        self.manners: Mapping[str, Manner] = manners
         self.requests: list[tuple[str, str]] = []
         self.ended = threading.Event()
 

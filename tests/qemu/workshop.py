@@ -23,7 +23,7 @@ from hostio.clock import SystemClock
 from hostio.httpfetch import HttpFetcher
 from hostio.localsocket import free_port
 from hostio.runner import Command, LocalRunner, LocalSpawner
-from mirror.payloadsigner import sign_payload
+from mirror.releasesigner import sign_release
 from mirror.serving import serve
 from osmodel.faults import HostFailure
 
@@ -137,7 +137,7 @@ def builder_world() -> BuilderWorld:
 
 
 def _update_mirror(*arguments: str) -> None:
-    world = mirror.world.World(SystemClock(), sign_payload, serve)
+    world = mirror.world.World(SystemClock(), sign_release, serve)
     status = mirror.cli.run(arguments, world)
     if status != 0:
         raise HostFailure(f"update-mirror {' '.join(arguments)} ended with {status}")

@@ -17,6 +17,7 @@ from hostio.httpfetch import HttpFetcher, Patience
 from hostio.locations import fetcher_for
 from osmodel.faults import InvalidInput, TransientFailure, UntrustedData
 from tests.fakes.clock import StoppedClock
+from tests.fakes.fetcher import RamFetcher
 from tests.fakes.rudeserver import Answer, plain, served, status
 
 CONTENT = bytes(range(256)) * 400
@@ -36,6 +37,13 @@ def fetcher() -> HttpFetcher:
 
 def fetched(url: str, offset: int = 0) -> bytes:
     return whole(fetcher().open(url, offset))
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
 
 
 # --- what every fetcher does -------------------------------------------------
@@ -84,6 +92,22 @@ def test_messages_show_no_credentials() -> None:
         fetched(f"http://joe:secret@127.0.0.1:{port}/file?token=secret")
     assert "Connection refused" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    with served() as proxy:
+        proxy.manners = {"http://mirror.invalid/file": plain(CONTENT)}
+        monkeypatch.setenv("http_proxy", proxy.url)
+        assert fetched("http://mirror.invalid/file") == CONTENT
+
+
+def test_the_fake_in_memory_reads_as_the_others_do() -> None:
+    fake: Fetcher = RamFetcher({"ram://file": CONTENT})
+    stream = fake.open("ram://file", 70_001)
+    assert stream.total == len(CONTENT)
+    assert whole(stream) == CONTENT[70_001:]
+    with pytest.raises(NotFound, match="gone"):
+        fake.open("ram://gone")
 
 
 # --- servers with bad manners -------------------------------------------------

@@ -13,7 +13,7 @@ import pytest
 from mirror.keys import PrivateKey, SigningKey
 from mirror.publishing import alone, publish
 from mirror.refreshing import refresh
-from mirror.releasedir import read
+from mirror.releasedir import BuiltRelease, read
 from mirror.status import status
 from osmodel.faults import HostFailure, InvalidInput, TransientFailure, UntrustedData
 from tests.fakes.repository import (
@@ -71,9 +71,9 @@ def test_without_the_online_key_nothing_is_written(made: MadeRepository, tmp_pat
 def test_the_payload_is_signed_with_exactly_the_release_keys(tmp_path: Path) -> None:
     used: list[PrivateKey] = []
 
-    def signing(source: Path, target: Path, keys: Sequence[PrivateKey]) -> None:
+    def signing(of: BuiltRelease, target: Path, keys: Sequence[PrivateKey]) -> None:
         used.extend(keys)
-        target.write_bytes(source.read_bytes() + b" signed")
+        target.write_bytes(of.payload.read_bytes() + b" signed")
 
     made = made_repository(tmp_path, signing=signing)
     done = made.publish("1.0.0", b"payload", signers=2)
@@ -191,8 +191,8 @@ def test_files_are_written_in_the_order_that_keeps_them_valid(made: MadeReposito
 
 
 def test_a_signer_that_fails_leaves_the_repository_as_it_was(tmp_path: Path) -> None:
-    def failing(source: Path, target: Path, keys: Sequence[PrivateKey]) -> None:
-        del source, keys
+    def failing(of: BuiltRelease, target: Path, keys: Sequence[PrivateKey]) -> None:
+        del of, keys
         target.write_bytes(b"half")
         raise HostFailure("no space left")
 

@@ -146,9 +146,12 @@ def test_nothing_can_be_changed(url: str, method: str) -> None:
     assert status == 405
 
 
-def test_each_answer_is_logged_on_one_line(url: str, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
-        asked(url, "/metadata/a%0Ab.json", Range="bytes=0-")
+def test_each_answer_is_logged_on_one_line(
+    made: MadeRepository, caplog: pytest.LogCaptureFixture
+) -> None:
+    # The line is written after the answer; it is there once the server has ended.
+    with caplog.at_level(logging.INFO), served_repository(made.directory) as address:
+        asked(address, "/metadata/a%0Ab.json", Range="bytes=0-")
     (line,) = [record.getMessage() for record in caplog.records if "path=" in record.getMessage()]
     assert "\n" not in line
     assert "peer=127.0.0.1 method=GET path=/metadata/a%0Ab.json range=bytes=0- status=404" in line
