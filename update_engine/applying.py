@@ -23,7 +23,7 @@ from osmodel.payload.manifest import Manifest, release_of
 from osmodel.payload.structure import ROOT, UKI, Content, Plan, plan_of
 from osmodel.release import Release
 from osmodel.verity import Superblock, hash_device_size, superblock_with
-from update_engine.operations import expand
+from update_engine.operations import Expander
 from update_engine.payloadreader import PayloadReader, Source
 from update_engine.sealing import place_head, prove_root, write_tree
 from update_engine.signatures import verify
@@ -179,8 +179,10 @@ class _Application:
         invalidate(targets.verity, VERITY_SUPERBLOCK)
         slot = SlotWriter(targets.root)
         uki = UkiWriter(targets.uki, opened.plan.content(UKI))
+        expander = Expander()
         for content in opened.plan.contents:
-            self._write(content, slot if content.name == ROOT else uki)
+            self._write(content, slot if content.name == ROOT else uki, expander)
+        del expander  # its window is not needed beside the hash tree
         uki.finish()
         verify(opened.trust, opened.reader.digest, self._payload_signature())
         opened.reader.end()
@@ -194,14 +196,14 @@ class _Application:
         place_head(targets.root, head)
         return Applied(tree.root_hash, uki.size, uki.sha256)
 
-    def _write(self, content: Content, target: SlotWriter | UkiWriter) -> None:
+    def _write(self, content: Content, target: SlotWriter | UkiWriter, expander: Expander) -> None:
         reader = self._opened.reader
         for step in content.steps:
             data = reader.exactly(step.data_length)
             if step.data_length and sha256(data).digest() != step.data_sha256:
                 raise UntrustedData(f"{content.name}: data for byte {step.offset} is damaged")
             offset = step.offset
-            for piece in expand(step, data):
+            for piece in expander.expand(step, data):
                 target.write(offset, piece)
                 offset += len(piece)
             self._advance(min(step.length, content.size - step.offset))

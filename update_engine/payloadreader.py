@@ -7,7 +7,7 @@ from typing import Protocol
 
 from osmodel.faults import UntrustedData
 
-_PIECE = 1 << 20  # bytes asked for at a time
+_PIECE = 1 << 18  # bytes asked for at a time
 
 
 class Source(Protocol):
@@ -53,6 +53,7 @@ class PayloadReader:
             UntrustedData: the payload ends before.
         """
         if length > len(self._buffer):
+            self._buffer = bytearray()  # the old one goes before the larger one comes
             self._buffer = bytearray(length)
         view = memoryview(self._buffer)
         at = 0
@@ -66,10 +67,11 @@ class PayloadReader:
         return view[:length]
 
     def end(self) -> None:
-        """Make sure that nothing follows.
+        """Make sure that nothing follows, and free the buffer.
 
         Raises:
             UntrustedData: something does.
         """
+        self._buffer = bytearray()
         if self._source.read(1):
             raise UntrustedData("payload goes on behind its signature")

@@ -18,7 +18,7 @@ from osmodel.payload.layout import BLOCK
 from osmodel.verity import Superblock, TreeBuilder, VerityTree
 from update_engine.slotwriter import ROOT_SUPERBLOCK
 
-_PIECE = 1 << 20  # bytes read back at a time
+_PIECE = 1 << 18  # bytes read back at a time
 
 
 def prove_root(

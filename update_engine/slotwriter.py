@@ -19,10 +19,10 @@ from collections.abc import Iterator
 from hostio.blockdev import BlockDevice
 from osmodel.payload.layout import BLOCK
 
-_PIECE = 1 << 20  # bytes compared at a time
-# A slot that held nothing alike is not worth reading: after so many pieces
-# without one common block, only every so-manieth is looked at.
-_PATIENCE = 16
+_PIECE = 1 << 18  # bytes compared at a time
+# A slot that held nothing alike is not worth reading: after this many pieces
+# without one common block, only every sixteenth is looked at.
+_PATIENCE = 64
 _STRIDE = 16
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from osmodel.faults import UntrustedData
 from osmodel.payload.manifest import OperationType
 from osmodel.payload.structure import Step
-from update_engine.operations import expand
+from update_engine.operations import Expander
 
 ZSTD = OperationType.REPLACE_ZSTD
 XZ = OperationType.REPLACE_XZ
@@ -20,7 +20,7 @@ def step(kind: OperationType, length: int, data: bytes) -> Step:
 
 
 def made(kind: OperationType, length: int, data: bytes) -> bytes:
-    return b"".join(expand(step(kind, length, data), data))
+    return b"".join(Expander().expand(step(kind, length, data), data))
 
 
 def zstd(content: bytes, *, size: bool = True) -> bytes:
@@ -72,7 +72,7 @@ def test_data_of_another_length_or_kind_is_refused(
 
 def test_an_xz_bomb_is_stopped_at_the_announced_length() -> None:
     bomb = xz(bytes(32 << 20))
-    pieces = expand(step(XZ, 4096, bomb), bomb)
+    pieces = Expander().expand(step(XZ, 4096, bomb), bomb)
     with pytest.raises(UntrustedData, match="4096 announced"):
         next(pieces)
 
@@ -86,7 +86,7 @@ def test_an_xz_dictionary_beyond_the_limit_is_refused() -> None:
 
 def test_a_zstd_bomb_is_stopped_at_the_announced_length() -> None:
     bomb = zstd(bytes(32 << 20))
-    pieces = expand(step(ZSTD, 4096, bomb), bomb)
+    pieces = Expander().expand(step(ZSTD, 4096, bomb), bomb)
     with pytest.raises(UntrustedData, match="4096 announced"):
         next(pieces)
 
