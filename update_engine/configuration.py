@@ -10,7 +10,7 @@ from pathlib import Path
 from hostio.config import build, parse
 from osmodel.faults import HostFailure, InvalidInput
 from osmodel.uki import parse_os_release
-from update_engine.settings import Fragment, Merged, Settings, from_update_conf, merge
+from update_engine.settings import Fragment, Settings, from_update_conf, merge
 
 DROP_INS = "update-engine/config.d"
 _DIRECTORIES = ("usr/lib", "etc", "run")
@@ -69,9 +69,7 @@ def _fragments(root: Path) -> dict[str, Fragment]:
                 found.pop(path.name, None)
             else:
                 found[path.name] = _read(path)
-    if (conf := _update_conf(root)) is not None:
-        found[_UPDATE_CONF_NAME] = conf
-    return found
+    return {**found, **_update_conf(root)}
 
 
 def _read(path: Path) -> Fragment:
@@ -81,19 +79,16 @@ def _read(path: Path) -> Fragment:
     return Fragment(str(path), tomllib.loads(text))
 
 
-def _update_conf(root: Path) -> Fragment | None:
-    """The first-level keys of both files; /etc wins key by key, as it did there."""
-    found: list[Fragment] = []
-    for name in _UPDATE_CONF:
+def _update_conf(root: Path) -> dict[str, Fragment]:
+    """Both files of CoreOS; /etc wins key by key, as it did there."""
+    found: dict[str, Fragment] = {}
+    for place, name in enumerate(_UPDATE_CONF):
         path = root / name
         if path.is_file():
             table = from_update_conf(parse_os_release(_text(path)))
             build(Settings, table, source=str(path))
-            found.append(Fragment(str(path), table))
-    if not found:
-        return None
-    merged: Merged = merge(found)
-    return Fragment(found[-1].source, merged.table)
+            found[f"{_UPDATE_CONF_NAME}-{place}"] = Fragment(str(path), table)
+    return found
 
 
 def _text(path: Path) -> str:
