@@ -134,8 +134,9 @@ def _init(options: argparse.Namespace, world: World) -> None:
     policy = Policy(root, targets, dict(map(_days, options.expires)))
     key_directory = options.key_dir or _key_directory(options.repository)
     made = create(options.repository, key_directory, policy, world.clock.now())
-    if targets.threshold == 1:
-        sys.stderr.write("update-mirror: one signer alone can release: for development only\n")
+    for quorum, power in ((targets, "release"), (root, "change whom hosts trust")):
+        if quorum.threshold == 1:
+            sys.stderr.write(f"update-mirror: one signer alone can {power}: for development only\n")
     shown = {"trust_root": str(made.trust_root), "keys": {k: list(v) for k, v in made.keys.items()}}
     lines = [f"trust root (for build-image --trust-root): {made.trust_root}"]
     lines += [f"{role}: {uri}" for role in ("root", "targets") for uri in made.keys[role]]
