@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from update_engine.initrd.world import World
 
 # The hash first: dm-verity takes the fastest one that is loaded when it starts.
-MODULES = ("sha256_ssse3", "dm_verity", "erofs", "overlay", "loop")
+MODULES = ("sha256_ssse3", "dm_verity", "erofs", "overlay")
 _NAME = "root"
 
 
@@ -73,11 +73,8 @@ def write_boot_facts(
 ) -> None:
     """Tell the running system which slot and disk it came from: boot.json."""
     root_hash, boot_id = start
-    numbers = {
-        label: partition.number
-        for label in (partitions.ESP, partitions.STATE)
-        if (partition := slot.table.find(label))
-    }
+    esp = slot.table.find(partitions.ESP)
+    numbers = {"esp": esp.number} if esp else {}
     facts = {
         "root_hash": root_hash,
         "boot_id": boot_id,

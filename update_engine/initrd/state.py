@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hostio.sysfs import PartitionNode
+    from osmodel.gpt import Gpt
 
 _CHECK = "/usr/sbin/e2fsck"  # in the initrd
 _FORMAT = "/usr/sbin/mkfs.ext4"  # in the root
@@ -37,10 +38,11 @@ _REPART = (
     "--dry-run=no",
     "--empty=refuse",
     "--seed=random",
-    "--definitions=/usr/lib/repart.d",
+    "--definitions=/usr/lib/twinkeel/repart.d",
     "--no-pager",
     "--no-legend",
 )
+_MODULES = ("loop",)  # through which systemd-repart writes the file system
 _ERRORS_LEFT = 4  # bit of e2fsck's exit status: errors were not corrected
 _NOT_CHECKED = 8  # and above: e2fsck itself failed
 _EMPTY_HEAD = 1 << 20  # bytes that must be zero before we call a partition empty
@@ -104,10 +106,8 @@ def make_state(world: World, slot: decisions.FoundSlot, missing: Missing) -> Sta
         HostFailure: it could not be made.
     """
     with _usable_root(world):
-        if missing is Missing.PARTITION:
-            _run_in_root(world, (*_REPART, slot.disk.node))
-            slot = slot._replace(table=finding.read_table(slot.disk))
-        partition = slot.table.find(partitions.STATE)
+        table = _repartitioned(world, slot) if missing is Missing.PARTITION else slot.table
+        partition = table.find(partitions.STATE)
         if partition is None:
             raise HostFailure(f"systemd-repart made no state partition on {slot.disk.node}")
         node = finding.wait_for_partition(world, slot.disk, partition)
@@ -124,12 +124,18 @@ def grow_state(world: World, slot: decisions.FoundSlot) -> None:
         return
     try:
         with _usable_root(world):
-            _run_in_root(world, (*_REPART, slot.disk.node))
-        partition = finding.read_table(slot.disk).find(partitions.STATE)
+            partition = _repartitioned(world, slot).find(partitions.STATE)
         if partition is not None:
             _grow_file_system(world, finding.wait_for_partition(world, slot.disk, partition))
     except HostFailure as failure:
         world.journal.say(f"state did not grow: {failure}", NOTICE)
+
+
+def _repartitioned(world: World, slot: decisions.FoundSlot) -> Gpt:
+    """The table after systemd-repart made or grew the state partition."""
+    world.modules.load(_MODULES)
+    _run_in_root(world, (*_REPART, slot.disk.node))
+    return finding.read_table(slot.disk)
 
 
 def _mount(world: World, node: PartitionNode) -> None:
