@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from securesystemslib.signer import SSlibKey
 from tuf.api.metadata import Key, Metadata, Root
 
 from mirror.keys import SigningKey
@@ -248,3 +250,28 @@ def test_only_plain_files_are_remembered_from(made: MadeRepository, kind: str) -
 def test_trust_needs_no_repository(made: MadeRepository, tmp_path: Path) -> None:
     host = made.client(tmp_path / "empty", url=str(tmp_path / "nowhere"))
     assert host.trust().threshold == 2
+
+
+def test_a_root_with_an_unreadable_key_is_refused(made: MadeRepository) -> None:
+    def spoil(root: Root) -> None:
+        key = root.keys[root.roles["targets"].keyids[0]]
+        root.keys[key.keyid] = Key.from_dict(
+            key.keyid, {**key.to_dict(), "keyval": {"public": "not a key"}}
+        )
+
+    made.rotate_root(spoil)
+    refuses(made, made.client(), "cannot be read")
+
+
+def test_keys_of_another_kind_are_told_apart_too(made: MadeRepository) -> None:
+    public = SSlibKey.from_crypto(Ed25519PrivateKey.generate().public_key())
+    made.rotate_root(lambda root: root.add_key(public, "targets"))
+    made.client().refresh()
+    assert made.client().trust().keys[public.keyid].startswith(b"-----BEGIN PUBLIC KEY")
+
+    def add_again(root: Root) -> None:
+        root.keys["f" * 64] = Key.from_dict("f" * 64, public.to_dict())
+        root.roles["targets"].keyids.append("f" * 64)
+
+    made.rotate_root(add_again)
+    refuses(made, made.client(), "one key under two ids")
