@@ -21,7 +21,14 @@ from pathlib import Path
 from types import CodeType
 
 HOME = "usr/lib/twinkeel/python"
-_ALWAYS = ("encodings", "encodings.utf_8", "encodings.ascii", "encodings.latin_1")
+# Codecs are found by name at run time; the last is that of partition labels.
+_ALWAYS = (
+    "encodings",
+    "encodings.utf_8",
+    "encodings.ascii",
+    "encodings.latin_1",
+    "encodings.utf_16_le",
+)
 # Used when present, not needed: OpenSSL's hashes beside the built-in ones.
 _EXCLUDED = ("_hashlib",)
 _PYC_HEAD = importlib.util.MAGIC_NUMBER + (0b01).to_bytes(4, "little")  # unchecked hash
@@ -48,8 +55,12 @@ class Finder(modulefinder.ModuleFinder):
 
 
 def _frozen() -> list[str]:
-    """Modules inside the interpreter itself."""
-    names = set(sys.stdlib_module_names) | {"importlib._bootstrap", "importlib._bootstrap_external"}
+    """Modules inside the interpreter itself.
+
+    ``os`` is one of them, but Python finds its library by that file.
+    """
+    names = set(sys.stdlib_module_names) - {"os"}
+    names |= {"importlib._bootstrap", "importlib._bootstrap_external"}
     return [name for name in sorted(names) if machinery.FrozenImporter.find_spec(name)]
 
 
