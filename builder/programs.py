@@ -14,6 +14,7 @@ HOME = Path("usr/lib/twinkeel/python")
 SOURCES = Path(__file__).resolve().parents[1]
 LAUNCHERS = {
     "usr/bin/update-ctl": "update_engine.cli:main",
+    "usr/bin/update_engine_client": "update_engine.client.cli:main",
     "usr/lib/update-engine/update-engine": "update_engine.service:main",
     "usr/lib/update-engine/boot-step": "update_engine.bootsteps:main",
 }

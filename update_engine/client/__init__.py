@@ -1,0 +1,1 @@
+"""The client that CoreOS had, for scripts that call it."""
