@@ -10,14 +10,29 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from osmodel.faults import HostFailure
 
+_IN_USE = 3600.0  # seconds
+
 Make = Callable[[Path], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What stays in the cache.
+
+    Attributes:
+        oldest: seconds since the last use.
+        most: entries of one name; those of the last hour stay in any case.
+    """
+
+    oldest: float
+    most: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +84,37 @@ class Cache:
             os.utime(place)
         return place
 
-    def prune(self, *, now: float, max_age: float) -> tuple[Path, ...]:
-        """Drop what was not used for ``max_age`` seconds.
+    def prune(self, kind: str, limits: Limits, now: float) -> tuple[Path, ...]:
+        """Drop entries of one kind that were not used for long, or are too many.
 
         Args:
+            kind: folder of the cache.
+            limits: what may stay.
             now: seconds since 1970.
-            max_age: seconds.
 
         Returns:
             The entries that were dropped.
         """
-        kinds = sorted(path for path in self.directory.glob("*") if path.is_dir())
-        old = [
-            path
-            for kind in kinds
-            for path in sorted(kind.iterdir())
-            if now - path.lstat().st_mtime > max_age
-        ]
-        for path in old:
+        if not (self.directory / kind).is_dir():
+            return ()
+        uses = {path: path.lstat().st_mtime for path in (self.directory / kind).iterdir()}
+        old = {path for path, used in uses.items() if now - used > limits.oldest}
+        for rest in _families(uses).values():
+            extra = sorted(rest, key=lambda path: -uses[path])[limits.most :]
+            # Another build may still be reading what it used a moment ago.
+            old |= {path for path in extra if now - uses[path] > _IN_USE}
+        for path in sorted(old):
             _drop(path)
-        return tuple(old)
+        return tuple(sorted(old))
+
+
+def _families(paths: Iterable[Path]) -> dict[str, list[Path]]:
+    """Entries by the part of their name before the digest."""
+    families: dict[str, list[Path]] = {}
+    for path in paths:
+        if not path.name.startswith("."):
+            families.setdefault(path.name.rpartition("-")[0], []).append(path)
+    return families
 
 
 def _drop(path: Path) -> None:

@@ -3,63 +3,122 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from builder import definition, locking
+from builder import definition, locking, pipeline, progress
+from builder.request import BuildRequest
 from builder.world import World
 from hostio.clock import SystemClock
 from hostio.httpfetch import HttpFetcher
 from hostio.runner import LocalRunner
 from osmodel.faults import Fault, InvalidInput
+from osmodel.version import Version
+
+PROGRAM = "build-image"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``build-image DEFINITION``."""
+    top = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description=__doc__,
+        epilog=f"`{PROGRAM} lock` makes or refreshes the package lock of an image.",
+    )
+    add = top.add_argument
+    add("definition", type=Path, help="directory of the definition, below images/")
+    add("--arch", default="x86_64", help="of the machines, x86_64 (the default)")
+    add("--version", default="1.0.0", help="of the release, 1.0.0 if not given")
+    add("--out", type=Path, default=Path("out"), help="receives NAME-ARCH-VERSION/")
+    add("--trust-root", type=Path, help="the update repository's root of trust")
+    add("--update-url", default="", help="of the update repository")
+    add("--overlay", type=Path, action="append", default=[], help="tree to lay over the root")
+    add("--kernel-arg", action="append", default=[], help="argument for the kernel")
+    add("--only", default="", metavar="STEP", help="stop after a step and print its result")
+    add("--no-payload", action="store_true", help="leave out the update payload, the slowest part")
+    add("--plan", action="store_true", help="print the steps and whether they are cached")
+    add("--json", action="store_true", help="print the result as JSON")
+    add("-v", action="store_true", dest="verbose", help="log every command")
+    return top
 
 
 def lock_parser() -> argparse.ArgumentParser:
     """The command line of ``build-image lock``."""
-    parser = argparse.ArgumentParser(
-        prog="build-image lock",
+    top = argparse.ArgumentParser(
+        prog=f"{PROGRAM} lock",
         description="Solve the packages of an image, or of the build tools, and write the lock.",
     )
-    parser.add_argument("definition", nargs="?", type=Path, help="directory below images/")
-    parser.add_argument("--tools", action="store_true", help="lock the build tools")
-    parser.add_argument("--arch", default="x86_64", help="x86_64")
-    parser.add_argument("-v", action="store_true", dest="verbose", help="log every command")
-    return parser
+    top.add_argument("definition", nargs="?", type=Path, help="directory below images/")
+    top.add_argument("--tools", action="store_true", help="lock the build tools")
+    top.add_argument("--arch", default="x86_64", help="of the machines, x86_64 (the default)")
+    top.add_argument("-v", action="store_true", dest="verbose", help="log every command")
+    return top
 
 
 def run(arguments: Sequence[str], world: World) -> int:
     """Run one command in ``world`` and return the exit status."""
+    words = list(arguments)
     try:
-        if arguments[:1] == ["lock"]:
-            return _lock(lock_parser().parse_args(arguments[1:]), world)
-        raise InvalidInput("nothing to do")
+        if words[:1] == ["lock"]:
+            return _lock(lock_parser().parse_args(words[1:]), world)
+        return _build(parser().parse_args(words), world)
     except Fault as fault:
-        sys.stderr.write(f"build-image: {fault}\n")
+        sys.stderr.write(f"{PROGRAM}: {fault}\n")
         if fault.hint:
             sys.stderr.write(f"  {fault.hint}\n")
         return fault.exit_status
 
 
-def debian_architecture(name: str) -> str:
-    """Debian's name of an architecture.
+def _build(options: argparse.Namespace, world: World) -> int:
+    _set_logging(verbose=options.verbose)
+    request = _request(options)
+    report = progress.chosen(sys.stderr)
+    if options.plan:
+        return _plan(pipeline.plan(request, world, report), as_json=options.json)
+    place = pipeline.build(request, world, report, only=options.only)
+    if options.json:
+        manifest = place / "manifest.json"
+        facts = json.loads(manifest.read_text()) if manifest.is_file() else {}
+        wanted = {key: facts[key] for key in ("release", "files") if key in facts}
+        sys.stdout.write(json.dumps({"directory": str(place), **wanted}) + "\n")
+    else:
+        sys.stdout.write(f"{place}\n")
+    return 0
 
-    Raises:
-        InvalidInput: images are not built for it.
-    """
-    known = locking.ARCHITECTURES
-    if name not in known:
-        raise InvalidInput(
-            f"--arch: {name!r} is not supported", hint=f"supported: {', '.join(known)}"
-        )
-    return known[name]
+
+def _request(options: argparse.Namespace) -> BuildRequest:
+    _debian_architecture(options.arch)
+    return BuildRequest(
+        image=definition.load(options.definition),
+        architecture=options.arch,
+        version=Version.parse(options.version),
+        out=options.out,
+        trust_root=options.trust_root,
+        update_url=options.update_url,
+        overlays=tuple(options.overlay),
+        arguments=tuple(options.kernel_arg),
+        with_payload=not options.no_payload,
+    )
+
+
+def _plan(steps: Sequence[pipeline.Planned], *, as_json: bool) -> int:
+    if as_json:
+        rows = [{"step": step.name, "key": step.key, "cached": step.cached} for step in steps]
+        sys.stdout.write(json.dumps(rows) + "\n")
+    else:
+        for step in steps:
+            state = "cached" if step.cached else "to do"
+            sys.stdout.write(f"{step.name:<12} {state:<7} {step.key}\n")
+    return 0
 
 
 def _lock(options: argparse.Namespace, world: World) -> int:
     _set_logging(verbose=options.verbose)
-    architecture = debian_architecture(options.arch)
+    architecture = _debian_architecture(options.arch)
     if options.tools:
         path, request = locking.TOOLS_LOCK, locking.tools_request(architecture)
     elif options.definition is not None:
@@ -71,6 +130,15 @@ def _lock(options: argparse.Namespace, world: World) -> int:
     sys.stdout.write("".join(f"{line}\n" for line in changes))
     sys.stderr.write(f"{path}: {len(changes)} changes\n")
     return 0
+
+
+def _debian_architecture(name: str) -> str:
+    known = locking.ARCHITECTURES
+    if name not in known:
+        raise InvalidInput(
+            f"--arch: {name!r} is not supported", hint=f"supported: {', '.join(known)}"
+        )
+    return known[name]
 
 
 def _set_logging(*, verbose: bool) -> None:
@@ -88,6 +156,7 @@ def main() -> int:
         clock=clock,
         environment=os.environ,
         home=Path.home(),
+        user=os.geteuid(),
     )
     return run(sys.argv[1:], world)
 

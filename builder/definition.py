@@ -24,6 +24,7 @@ FILE = "image.toml"
 LOCK = "image.lock"
 OVERLAY = "overlay"
 MIB = 1 << 20
+ROOM = 0.30  # share of a slot that a root must leave free
 _DEFAULT_KERNEL = "linux-image-cloud-amd64"
 _SMALLEST_SLOT = 128  # MiB; a kernel's modules and systemd need about as much
 _LARGEST_SLOT = 64 << 10  # MiB

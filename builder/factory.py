@@ -8,7 +8,6 @@ file and link that is missing, at every boot, with its owner.
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 
@@ -42,7 +41,7 @@ def move_state(root: Path) -> None:
 def _rule(path: Path, place: str) -> str:
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode):
-        return f"L {_escaped(place)} - - - - {str(path.readlink())}\n"
+        return f"L {_escaped(place)} - - - - {path.readlink()!s}\n"
     kind = "d" if stat.S_ISDIR(status.st_mode) else "C"
     mode = stat.S_IMODE(status.st_mode)
     return f"{kind} {_escaped(place)} {mode:04o} {status.st_uid} {status.st_gid} -\n"

@@ -7,7 +7,6 @@ another owner or mode gets it from systemd-tmpfiles at boot.
 
 from __future__ import annotations
 
-import os
 import shutil
 import stat
 from pathlib import Path

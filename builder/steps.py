@@ -15,7 +15,7 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
@@ -24,20 +24,36 @@ from builder.progress import Outcome, Report
 from hostio.clock import Clock
 from osmodel.faults import Fault, HostFailure
 
+_KIND = "steps"
 _KEY_DIGITS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """A finished step.
+class Step:
+    """One step, before or after it ran.
 
     Attributes:
-        path: directory with what it made; never written to again.
-        key: digest of everything that went into it.
+        name: of the step, for people and the cache.
+        inputs: whatever ``make`` depends on, as JSON values.
+        code: the modules ``make`` runs, whose sources are inputs as well.
+        make: fills an empty directory.
     """
 
-    path: Path
-    key: str
+    name: str
+    inputs: Mapping[str, object]
+    code: tuple[ModuleType, ...]
+    make: Callable[[Path], None]
+    key: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Known before anything runs, since it names inputs and not results:
+        # that is what lets a whole build be planned.
+        object.__setattr__(self, "key", digest([self.name, self.inputs, code_digest(self.code)]))
+
+    @property
+    def entry(self) -> str:
+        """Name in the cache."""
+        return f"{self.name}-{self.key}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,41 +64,33 @@ class Steps:
         cache: of finished steps.
         clock: times them.
         report: tells people.
-        extra: part of every key, for example the digest of the tools.
     """
 
     cache: Cache
     clock: Clock
     report: Report
-    extra: str = ""
 
-    def run(
-        self,
-        name: str,
-        inputs: Mapping[str, object],
-        code: Iterable[ModuleType],
-        make: Callable[[Path], None],
-    ) -> Result:
+    def place(self, step: Step) -> Path:
+        """The directory of a step's result; never written to once it is there."""
+        return self.cache.place(_KIND, step.entry)
+
+    def ready(self, step: Step) -> bool:
+        """Whether the result is there already."""
+        return self.cache.ready(_KIND, step.entry)
+
+    def run(self, step: Step) -> Path:
         """The result of a step, made now if nobody made it before.
-
-        Args:
-            name: of the step, for people and the cache.
-            inputs: whatever ``make`` depends on, as JSON values.
-            code: the modules ``make`` runs, whose sources are inputs as well.
-            make: fills an empty directory.
 
         Raises:
             Fault: of ``make``, with the name of the step before it.
         """
-        key = _key([name, self.extra, inputs, code_digest(code)])
-        entry = f"{name}-{key}"
-        if self.cache.ready("steps", entry):
-            self.report.begin(name)
-            self.report.end(name, 0.0, Outcome.CACHED)
+        if self.ready(step):
+            self.report.begin(step.name)
+            self.report.end(step.name, 0.0, Outcome.CACHED)
         else:
-            with_faults = _naming(name, make)
-            self.timed(name, lambda: self.cache.entry("steps", entry, with_faults))
-        return Result(self.cache.place("steps", entry), key)
+            make = _naming(step.name, step.make)
+            self.timed(step.name, lambda: self.cache.entry(_KIND, step.entry, make))
+        return self.place(step)
 
     def timed(self, name: str, work: Callable[[], object]) -> None:
         """Run and report work that is not cached."""
@@ -109,19 +117,20 @@ def _naming(name: str, make: Callable[[Path], None]) -> Callable[[Path], None]:
     return named
 
 
-def _key(parts: object) -> str:
+def digest(parts: object) -> str:
+    """Name of some JSON values in the cache: 32 hex digits."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:_KEY_DIGITS]
 
 
 def code_digest(modules: Iterable[ModuleType]) -> str:
     """Digest of the sources of some modules."""
-    digest = hashlib.sha256()
+    total = hashlib.sha256()
     for module in sorted(modules, key=lambda item: item.__name__):
         assert module.__file__ is not None, module
-        digest.update(module.__name__.encode() + b"\0")
-        digest.update(Path(module.__file__).read_bytes())
-    return digest.hexdigest()
+        total.update(module.__name__.encode() + b"\0")
+        total.update(Path(module.__file__).read_bytes())
+    return total.hexdigest()
 
 
 def file_digest(path: Path) -> str:
@@ -136,7 +145,7 @@ def tree_digest(root: Path) -> str:
     Owners, times and the finer permissions are left out: a checkout does not
     keep them, so nothing made from it may depend on them.
     """
-    digest = hashlib.sha256()
+    total = hashlib.sha256()
     for path in sorted(root.rglob("*")):
         if "__pycache__" in path.parts:
             continue
@@ -148,5 +157,5 @@ def tree_digest(root: Path) -> str:
             content = file_digest(path)
         mark = "x" if status.st_mode & stat.S_IXUSR else "-"
         line = [path.relative_to(root).as_posix(), stat.S_IFMT(status.st_mode), mark, content]
-        digest.update(os.fsencode(json.dumps(line)) + b"\n")
-    return digest.hexdigest()
+        total.update(os.fsencode(json.dumps(line)) + b"\n")
+    return total.hexdigest()

@@ -19,13 +19,12 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from builder import localrepo
 from builder.cache import Cache, remove_tree
 from builder.debs import DebCache
 from builder.lock import Lock
-from hostio.runner import Command, Process, Runner
+from hostio.runner import Command, Process, Runner, Spawner
 from osmodel.faults import HostFailure, InvalidInput
 
 PACKAGES = (
@@ -57,16 +56,9 @@ PACKAGES = (
     "util-linux",
     "zstd",
 )
+_KIND = "tools"
 _RECIPE = 1  # counts changes of how the tree is made
 _UNUSED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info")
-
-
-class Spawner(Protocol):
-    """Port for starting a program; the adapter is ``LocalSpawner``."""
-
-    def spawn(self, command: Command, output: Path) -> Process:
-        """Start ``command``; both its outputs go to the file ``output``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +141,11 @@ def _bindable(path: Path) -> str:
     return str(path)
 
 
+def is_prepared(lock: Lock, cache: Cache) -> bool:
+    """Whether this host has the tree of ``lock``."""
+    return cache.ready(_KIND, _entry(lock))
+
+
 def prepared(lock: Lock, debs: DebCache, cache: Cache, host: Runner) -> ToolsTree:
     """The tree of ``lock``, made now if this host does not have it.
 
@@ -161,13 +158,17 @@ def prepared(lock: Lock, debs: DebCache, cache: Cache, host: Runner) -> ToolsTre
     Raises:
         HostFailure: mmdebstrap failed.
     """
-    digest = lock.digest
+    digest = f"{_RECIPE}-{lock.digest}"
 
     def make(draft: Path) -> None:
         _unpack(lock, debs, host, draft)
         _finish(draft)
 
-    return ToolsTree(cache.entry("tools", f"{digest[:32]}-{_RECIPE}", make), digest, host)
+    return ToolsTree(cache.entry(_KIND, _entry(lock), make), digest, host)
+
+
+def _entry(lock: Lock) -> str:
+    return f"tools-{_RECIPE}-{lock.digest[:32]}"
 
 
 def _unpack(lock: Lock, debs: DebCache, host: Runner, root: Path) -> None:

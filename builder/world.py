@@ -27,6 +27,7 @@ class World:
         clock: times steps and waits between attempts.
         environment: usually ``os.environ``.
         home: of the user, for the cache's usual place.
+        user: number of the user; making a root tree takes 0.
     """
 
     runner: Runner
@@ -34,6 +35,7 @@ class World:
     clock: Clock
     environment: Mapping[str, str]
     home: Path
+    user: int = 0
 
     @property
     def cache(self) -> Cache:

@@ -1,0 +1,169 @@
+"""The result of a build: a directory with the files of one release.
+
+It is made beside its place and renamed into it, so that a reader never sees
+half of a release; an earlier build of the same version is replaced. Its
+manifest holds the digest of everything it was made from: when nothing changed,
+nothing is written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder import disk, esp, formats, payloadwriter
+from builder.cache import remove_tree
+from builder.disk import DiskContents, DiskOptions
+from builder.esp import EspOptions
+from builder.imagesteps import EROFS, UKI, VERITY, ImageSteps
+from builder.steps import Steps, code_digest, digest, file_digest
+from hostio.durable import sync_directory
+from hostio.runner import Command
+from osmodel import bootentry, gpt, partitions
+from osmodel.release import release_to_json
+
+MANIFEST = "manifest.json"
+DISK = "disk.raw"
+QCOW2 = "disk.qcow2"
+PAYLOAD = "full.payload"
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseDirectory:
+    """Puts one release together from finished steps.
+
+    Attributes:
+        steps: the finished steps.
+        report: times the work.
+        chunks: cache of compressed pieces of payloads.
+    """
+
+    steps: ImageSteps
+    report: Steps
+    chunks: Path
+
+    @property
+    def path(self) -> Path:
+        """Where the release is, or will be."""
+        request = self.steps.trees.request
+        return request.out / request.name
+
+    @property
+    def key(self) -> str:
+        """Digest of everything the release is made from."""
+        request = self.steps.trees.request
+        sizes = request.image.disk
+        code = code_digest([disk, esp, formats, payloadwriter, gpt, partitions, bootentry])
+        parts = [step.key for step in self.steps.all]
+        shape = [sizes.slot, sizes.verity, sizes.esp, request.with_payload]
+        return digest([parts, shape, code, request.name])
+
+    def is_current(self) -> bool:
+        """Whether the release is there, whole, and made from the same inputs."""
+        try:
+            manifest = json.loads((self.path / MANIFEST).read_text())
+            files = manifest["files"].items()
+            sizes = [(self.path / name).stat().st_size == row["size"] for name, row in files]
+            return manifest["inputs"]["key"] == self.key and all(sizes)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return False  # of an earlier format, or damaged: made again
+
+    def make(self) -> None:
+        """Write the release; replaces what is there."""
+        request = self.steps.trees.request
+        request.out.mkdir(parents=True, exist_ok=True)
+        draft = request.out / f".{request.name}.draft"
+        remove_tree(draft)
+        draft.mkdir()
+        try:
+            self._fill(draft)
+            remove_tree(self.path)
+            draft.rename(self.path)
+        except BaseException:
+            remove_tree(draft)
+            raise
+        sync_directory(request.out)
+
+    def _fill(self, draft: Path) -> None:
+        self.report.timed("disk", lambda: self._disk(draft))
+        self.report.timed("qcow2", lambda: self._qcow2(draft))
+        if self.steps.trees.request.with_payload:
+            self.report.timed("payload", lambda: self._payload(draft))
+        self.report.timed("manifest", lambda: self._manifest(draft))
+
+    def _disk(self, draft: Path) -> None:
+        trees = self.steps.trees
+        request, sizes = trees.request, trees.request.image.disk
+        files = self.steps.files()
+        runner = trees.tools.runner([trees.steps.cache.directory, draft.absolute()])
+        # Copied, not linked: whoever changes a release must not change the cache.
+        for name, source in files.items():
+            target = str(draft.absolute() / name)
+            runner.run(Command(["cp", "--reflink=auto", str(source), target]))
+        boot = draft.absolute() / "esp"
+        entry = bootentry.armed(str(request.version)).filename
+        options = EspOptions(
+            request.architecture, sizes.esp, entry, request.volume_id, trees.lock.epoch
+        )
+        esp.make_esp(runner, files[UKI], self.steps.loader(), boot, options)
+        contents = DiskContents(boot, files[EROFS], files[VERITY], self.steps.root_hash)
+        shape = DiskOptions(
+            request.image.name, request.architecture, sizes.esp, sizes.slot, sizes.verity
+        )
+        disk.make_disk(contents, draft / DISK, shape)
+        boot.unlink()
+
+    def _qcow2(self, draft: Path) -> None:
+        place = draft.absolute()
+        runner = self.steps.trees.tools.runner([place])
+        formats.make_format(runner, place / DISK, place / QCOW2, "qcow2")
+
+    def _payload(self, draft: Path) -> None:
+        self.chunks.mkdir(parents=True, exist_ok=True)
+
+        def tell(done: int, total: int) -> None:
+            self.report.report.note(f"{done >> 20} of {total >> 20} MiB")
+
+        payloadwriter.write_full(
+            draft / EROFS,
+            draft / UKI,
+            self.steps.trees.request.release(self.steps.root_hash),
+            draft / PAYLOAD,
+            chunk_cache=self.chunks,
+            progress=tell,
+        )
+
+    def _manifest(self, draft: Path) -> None:
+        names = sorted(path.name for path in draft.iterdir())
+        with ThreadPoolExecutor() as pool:
+            digests = list(pool.map(lambda name: file_digest(draft / name), names))
+        files = {
+            name: {"size": (draft / name).stat().st_size, "sha256": sha256}
+            for name, sha256 in zip(names, digests, strict=True)
+        }
+        text = json.dumps(self._facts(files), indent=1, sort_keys=True)
+        (draft / MANIFEST).write_text(text + "\n")
+
+    def _facts(self, files: Mapping[str, object]) -> Mapping[str, object]:
+        trees = self.steps.trees
+        request = trees.request
+        removed = set(request.image.remove)
+        installed = [item for item in trees.lock.packages if item.name not in removed]
+        packages = sorted([*installed, *trees.lock.kernel, *trees.lock.loader], key=str)
+        return {
+            "release": release_to_json(request.release(self.steps.root_hash)),
+            "files": files,
+            "packages": [{"name": item.name, "version": item.version} for item in packages],
+            "kernel": self.steps.kernel_release,
+            "inputs": {
+                "key": self.key,
+                "lock": trees.lock.digest,
+                "tools": trees.tools.digest,
+                "epoch": trees.lock.epoch,
+                "steps": {step.name: step.key for step in self.steps.all},
+            },
+            "closure": trees.report(),
+        }

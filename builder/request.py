@@ -1,0 +1,86 @@
+"""What one call of ``build-image`` is asked to make, checked and complete."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.definition import Definition
+from builder.identity import PLATFORM, Identity
+from osmodel.faults import InvalidInput
+from osmodel.release import Release
+from osmodel.version import Version
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """One image to build.
+
+    Attributes:
+        image: its definition.
+        architecture: ``x86_64`` or ``arm64``.
+        version: of the release.
+        out: directory that receives the result's directory.
+        trust_root: instead of the definition's, if given.
+        update_url: instead of the definition's, if given.
+        overlays: trees laid over those of the definition.
+        arguments: kernel arguments after those of the definition.
+        with_payload: whether the update payload is wanted.
+    """
+
+    image: Definition
+    architecture: str
+    version: Version
+    out: Path
+    trust_root: Path | None = None
+    update_url: str = ""
+    overlays: tuple[Path, ...] = ()
+    arguments: tuple[str, ...] = ()
+    with_payload: bool = True
+
+    def __post_init__(self) -> None:
+        if self.trust_root is not None and not self.trust_root.is_file():
+            raise InvalidInput(f"--trust-root: no such file: {self.trust_root}")
+        for overlay in self.overlays:
+            if not overlay.is_dir():
+                raise InvalidInput(f"--overlay: no such directory: {overlay}")
+        for argument in self.arguments:
+            if not argument.isascii() or not argument.isprintable() or " " in argument:
+                raise InvalidInput(f"--kernel-arg: not one kernel argument: {argument!r}")
+
+    @property
+    def name(self) -> str:
+        """Name of the result's directory."""
+        return f"{self.image.name}-{self.architecture}-{self.version}"
+
+    @property
+    def trees(self) -> tuple[Path, ...]:
+        """All overlays, in the order in which they are laid."""
+        return (*self.image.overlays, *self.overlays)
+
+    @property
+    def command_line(self) -> tuple[str, ...]:
+        """All kernel arguments beside the builder's own."""
+        return (*self.image.command_line, *self.arguments)
+
+    @property
+    def identity(self) -> Identity:
+        """What the root tree says about itself."""
+        return Identity(
+            image=self.image.name,
+            architecture=self.architecture,
+            version=str(self.version),
+            update_url=self.update_url or self.image.update_url,
+            trust_root=self.trust_root or self.image.trust_root,
+        )
+
+    @property
+    def volume_id(self) -> int:
+        """Serial number of the ESP's file system: 32 bits, the same for all versions."""
+        digest = hashlib.sha256(f"twinkeel:esp:{self.image.name}".encode()).digest()
+        return int.from_bytes(digest[:4], "big")
+
+    def release(self, root_hash: str) -> Release:
+        """The release that the result is."""
+        return Release(self.image.name, self.architecture, PLATFORM, self.version, root_hash)
