@@ -263,9 +263,13 @@ def mounted_esp(runner: Runner, device: Path, at: Path = MOUNT_POINT) -> Iterato
     Raises:
         HostFailure: the file system cannot be repaired or mounted.
     """
-    _check(runner, device)
     with _translated("mount point"):
         at.mkdir(parents=True, exist_ok=True, mode=0o700)
+        left_behind = at.is_mount()
+    if left_behind:
+        # By a program that was killed; the caller's lock says that nobody uses it.
+        runner.run(Command(["umount", str(at)]))
+    _check(runner, device)
     options = "rw,nosuid,nodev,noexec,umask=0077,flush"
     runner.run(Command(["mount", "-t", "vfat", "-o", options, str(device), str(at)]))
     try:

@@ -7,6 +7,7 @@ Slow imports (cryptography, TUF, HTTP) happen only in the verbs that need them;
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -65,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     ):
         verb = verbs.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         verb.add_argument("--json", action="store_true", help="print one line of JSON")
+        verb.add_argument("-v", "--verbose", action="store_true", help="say each step")
         if name in ("apply", "rollback"):
             verb.add_argument("--reboot", action="store_true", help="reboot when it is done")
         if name == "apply":
@@ -299,7 +301,12 @@ def real_world(configuration: Configuration | None = None) -> World:
 def main() -> int:
     """Entry point: the only place that builds real adapters."""
     arguments = sys.argv[1:]
-    parser().parse_args(arguments)  # --help works everywhere
+    options = parser().parse_args(arguments)  # --help works everywhere
+    # What a person needs to know is printed; the journal gets every step.
+    loud = options.verbose or getattr(options, "scheduled", False)
+    logging.basicConfig(
+        level=logging.INFO if loud else logging.CRITICAL, format="%(message)s", stream=sys.stderr
+    )
     try:
         configuration = read_configuration()
         world = real_world(configuration)

@@ -135,6 +135,14 @@ def test_the_partition_is_unmounted_after_a_failure(tmp_path: Path) -> None:
     assert runner.commands[-1].argv[0] == "umount"
 
 
+def test_a_mount_left_by_a_killed_program_is_given_up_first() -> None:
+    runner = ScriptedRunner(fsck_vfat=b"", mount=b"", umount=b"")
+    with mounted_esp(runner, Path("/dev/vda1"), Path("/proc")):
+        pass
+    programs = [command.argv[0] for command in runner.commands]
+    assert programs == ["umount", "fsck.vfat", "mount", "umount"]
+
+
 def test_a_repaired_file_system_is_mounted(tmp_path: Path) -> None:
     exits = [1, 0]
 

@@ -144,7 +144,14 @@ REPAIRS: dict[str, tuple[list[KnownEntry], tuple[Repair, ...]]] = {
         [OWN, known("twinkeel_1.0.1+2-1.efi", "")],
         (),
     ),
-    "the last entry is not removed": ([known("twinkeel_0.9.0.efi", "")], ()),
+    "of two that lost their name one is kept": (
+        [known("TWINKE~1.EFI", RUNNING), known("TWINKE~2.EFI", RUNNING)],
+        (Rename("TWINKE~1.EFI", "twinkeel_1.0.0+1-0.efi"), Remove("TWINKE~2.EFI")),
+    ),
+    "nothing goes while the running version has no entry": (
+        [known("twinkeel_0.9.0.efi", ""), known("linux.efi", OTHER)],
+        (),
+    ),
 }
 
 

@@ -65,19 +65,20 @@ def repairs(entries: Sequence[KnownEntry], running: str) -> tuple[Repair, ...]:
         entries: all of them.
         running: root hash of the running system.
 
-    A running entry whose counter was lost goes back on its last try, so that it
-    has to prove itself; anything else without a name of ours would boot
-    uncounted and goes. A proven entry that is damaged goes too: the loader
-    counts no try of it, so it could only stop the machine.
+    A running entry that lost its name goes back on its last try, so that it has
+    to prove itself; anything else without a name of ours would boot uncounted
+    and goes. A proven entry that is damaged goes too: the loader counts no try
+    of it, so it could only stop the machine. With no entry of the running
+    version at all nothing is removed: what is there may be all that boots.
     """
     own = of_root(entries, running)
+    if not own:
+        return ()
+    nameless = own[0] if all(one.entry is None for one in own) else None
     found: list[Repair] = []
     for one in entries:
-        if one.entry is None:
-            if own == [one]:
-                found.append(Rename(one.name, armed(one.version, tries=1).filename))
-            else:
-                found.append(Remove(one.name))
-        elif not one.root_hash and one.standing is Standing.PROVEN and own:
+        if one is nameless:
+            found.append(Rename(one.name, armed(one.version, tries=1).filename))
+        elif one.entry is None or (not one.root_hash and one.standing is Standing.PROVEN):
             found.append(Remove(one.name))
     return tuple(found)

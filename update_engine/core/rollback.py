@@ -48,7 +48,7 @@ def roll_back(entries: Sequence[KnownEntry], running: str) -> Return | Blocked:
     if len(proven) != 1:
         return Blocked(
             "the other slot holds no proven version to go back to",
-            hint="install an earlier release's fix, or reinstall the machine",
+            hint="there is one once an update was blessed here; see `update-ctl status`",
         )
     given_up = own[0].entry.exhausted(starts=1).filename
     return Return(Rename(own[0].name, given_up), proven[0].version, proven[0].root_hash)
