@@ -15,16 +15,11 @@ from osmodel.faults import UntrustedData
 
 _FIRMWARE = re.compile(r"BdsDxe: starting Boot\d+ .* from PciRoot")
 _GAVE_UP = re.compile(r"BdsDxe: starting Boot\d+ .* from Fv|BdsDxe: No bootable option")
-_KERNEL = re.compile(r"EFI stub: Loaded initrd")
-_USERSPACE = re.compile(r"Welcome to ")
+_SLOT = re.compile(r"twinkeel: starting slot [ab] on ")
 # Colours, cursor movements and the carriage returns of a serial line.
 _CONTROL = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[()][A-Z0-9]|\r")
 
-MILESTONES: Mapping[str, re.Pattern[str]] = {
-    "firmware": _FIRMWARE,
-    "kernel": _KERNEL,
-    "userspace": _USERSPACE,
-}
+MILESTONES: Mapping[str, re.Pattern[str]] = {"firmware": _FIRMWARE, "slot": _SLOT}
 """Stages of a start, in order, by the text that shows them."""
 
 
@@ -62,11 +57,6 @@ def starts(text: str) -> int:
 def firmware_gave_up(text: str) -> bool:
     """Whether the firmware found nothing to start and now waits for a person."""
     return _GAVE_UP.search(text) is not None
-
-
-def kernel_starts(text: str) -> int:
-    """How often a kernel was started."""
-    return len(_KERNEL.findall(text))
 
 
 def reports(lines: bytes) -> list[Report]:

@@ -36,8 +36,7 @@ class Event:
 
 _TEXTS = {
     "firmware": "firmware found the loader",
-    "kernel": "kernel started",
-    "userspace": "system started from the verified root",
+    "slot": "kernel started, slot found",
 }
 
 
@@ -45,14 +44,14 @@ class Follower:
     """Tells each milestone once when the console shows it.
 
     Args:
-        text: the console so far.
+        text: the console so far; what is there already is not told.
         tell: called with each new milestone's name.
     """
 
     def __init__(self, text: Callable[[], str], tell: Callable[[str], None]) -> None:
         self._text = text
         self._tell = tell
-        self._read = 0  # characters of complete lines looked at
+        self._read = len(text())  # characters of complete lines looked at
 
     def look(self) -> None:
         """Read on from where the last look ended."""

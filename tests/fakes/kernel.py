@@ -90,5 +90,8 @@ class Scroll:
     def say(self, message: str, level: int = 6) -> None:
         self.lines.append((level, message))
 
+    def show(self, message: str) -> None:
+        self.say(message)
+
     def __contains__(self, text: str) -> bool:
         return any(text in line for _, line in self.lines)

@@ -57,10 +57,7 @@ class Narrator:
 def follow(guest: Machine, narrator: Narrator) -> Report:
     """Tell how the machine starts, until it is ready."""
     found: list[Report] = []
-    seen = len(guest.text)
-    follower = Follower(
-        lambda: guest.text[seen:], lambda name: narrator.say(milestone(name, 0).text)
-    )
+    follower = Follower(lambda: guest.text, lambda name: narrator.say(milestone(name, 0).text))
 
     def look() -> bool:
         follower.look()

@@ -156,3 +156,19 @@ def test_a_kernel_without_modules_loads_none(tmp_path: Path) -> None:
     modules.load_drivers()
     modules.load(["disk"])
     assert not loader.loaded
+
+
+def test_what_is_shown_reaches_the_log_and_the_console(tmp_path: Path) -> None:
+    log, console = tmp_path / "kmsg", tmp_path / "console"
+    log.touch()
+    console.touch()
+    KernelJournal(log, console).show("starting slot a")
+    assert log.read_bytes() == b"<6>twinkeel: starting slot a\n"
+    assert console.read_bytes() == b"twinkeel: starting slot a\r\n"
+
+
+def test_a_missing_console_is_no_reason_to_stop(tmp_path: Path) -> None:
+    log = tmp_path / "kmsg"
+    log.touch()
+    KernelJournal(log, tmp_path / "none/console").show("starting slot a")
+    assert log.read_bytes().endswith(b"starting slot a\n")

@@ -9,6 +9,7 @@ ledger counts the others.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -49,8 +50,11 @@ class Restart(Exception):  # noqa: N818 - not an error: the way to the other slo
 class KernelJournal:
     """The kernel's log; see :class:`update_engine.initrd.world.Journal`."""
 
-    def __init__(self, node: Path = Path("/dev/kmsg")) -> None:
+    def __init__(
+        self, node: Path = Path("/dev/kmsg"), console: Path = Path("/dev/console")
+    ) -> None:
         self._node = node
+        self._console = console
 
     def say(self, message: str, level: int = INFO) -> None:
         """See :meth:`Journal.say`; one record for each line, as the kernel wants."""
@@ -61,6 +65,16 @@ class KernelJournal:
                 os.close(descriptor)
             except OSError:
                 sys.stderr.write(f"twinkeel: {line}\n")
+
+    def show(self, message: str) -> None:
+        """See :meth:`Journal.show`; the console may be missing."""
+        self.say(message)
+        with contextlib.suppress(OSError):
+            descriptor = os.open(self._console, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)
+            try:
+                os.write(descriptor, f"twinkeel: {message}\r\n".encode())
+            finally:
+                os.close(descriptor)
 
 
 class Boot(NamedTuple):
@@ -84,7 +98,7 @@ def run(world: World) -> None:
     """
     boot = _identify(world)
     slot = finding.wait_for_slot(world, boot.request.root_hash)
-    world.journal.say(f"slot {slot.slot} on {slot.disk.node} holds the root")
+    world.journal.show(f"starting slot {slot.slot} on {slot.disk.node}")
     world.modules.load(rooting.MODULES)
     opened = _open_state(world, slot, boot)
     if isinstance(opened, state.State):

@@ -25,6 +25,10 @@ class Journal(Protocol):
         """Write one line; errors also reach the console."""
         ...
 
+    def show(self, message: str) -> None:
+        """Write one line that whoever looks at the console sees as well."""
+        ...
+
 
 class Paths(NamedTuple):
     """Where the initrd finds and puts things; tests use a directory instead of /."""
