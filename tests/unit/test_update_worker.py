@@ -294,6 +294,45 @@ def test_a_kernel_image_of_another_root_is_never_placed() -> None:
     assert list(system.esp.files) == ["twinkeel_1.0.0.efi"]
 
 
+class ForgetfulEsp(RamEsp):
+    """An ESP on which a placed entry does not stay."""
+
+    def place(self, name: str) -> None:
+        super().place(name)
+        del self.files[name]
+
+
+def test_an_entry_that_does_not_stay_is_not_called_armed() -> None:
+    system = machine()
+    system.esp = ForgetfulEsp(system.esp.files, capacity=8 << 20, power=system.power)
+    with pytest.raises(HostFailure, match="vanished"):
+        updated(system)
+    assert system.world.memory.state().armed is None
+
+
+class RottingStaged(RamStaged):
+    """A staged file that reads back differently."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        return bytes(len(super().read(offset, length)))
+
+
+class RottingEsp(RamEsp):
+    """An ESP on a medium that rots."""
+
+    def stage(self) -> RamStaged:
+        super().stage()
+        return RottingStaged(self)
+
+
+def test_a_kernel_image_that_reads_back_differently_is_never_placed() -> None:
+    system = machine()
+    system.esp = RottingEsp(system.esp.files, capacity=8 << 20, power=system.power)
+    with pytest.raises(HostFailure, match="reads back differently"):
+        updated(system)
+    assert list(system.esp.files) == ["twinkeel_1.0.0.efi"]
+
+
 class BitFlip(RamDisk):
     """A device that changes what it is given."""
 
