@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from hostio.clock import Clock
 from hostio.disks import SystemDisk
@@ -21,8 +21,7 @@ from osmodel.hostidentity import HostIdentity
 from update_engine.memory import Memory
 from update_engine.settings import Settings
 
-TYPE_CHECKING = False  # the modules below are slow to import; status needs none of them
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # slow to import, and status needs none of them
     from update_engine.repository import Offer
     from update_engine.trust import Trust
 
