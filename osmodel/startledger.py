@@ -18,7 +18,10 @@ from osmodel.faults import InvalidInput
 
 KEPT_STARTS = 32
 KEPT_UNBLESSED = 8
-MAX_TEXT = 64 * 1024  # characters; a whole ledger has less than 8 KiB
+MAX_TEXT = 64 * 1024  # characters; a whole ledger of ours has 8 KiB
+
+# Every ledger has this size, so that a full disk can still take it in place.
+SIZE = 8192  # bytes
 
 _FORMAT = 1
 
@@ -117,13 +120,13 @@ class Ledger(NamedTuple):
 
 
 def encode(ledger: Ledger) -> str:
-    """The ledger as one line of JSON; the inverse of ``parse``."""
+    """The ledger as one line of JSON, filled with spaces; the inverse of ``parse``."""
     document = {
         "format": _FORMAT,
         "starts": [start._asdict() for start in ledger.starts],
         "unblessed": [entry._asdict() for entry in ledger.unblessed],
     }
-    return json.dumps(document, separators=(",", ":")) + "\n"
+    return json.dumps(document, separators=(",", ":")).ljust(SIZE - 1) + "\n"
 
 
 def parse(text: str) -> Ledger:

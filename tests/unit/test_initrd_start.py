@@ -238,6 +238,13 @@ def test_an_operator_can_start_without_the_broken_state(machine: RamMachine) -> 
     assert facts(machine)["state"] == {"durable": False, "made": False, "repaired": False}
 
 
+def test_a_start_is_counted_on_a_full_disk(machine: RamMachine) -> None:
+    with_failures(machine, 1)
+    (machine.var / LEDGER).with_name(".starts.json.new").mkdir()
+    init.run(machine.world)
+    assert ledger(machine).stage_of(BOOT_ID) is Stage.USERSPACE
+
+
 def test_a_full_state_does_not_stop_the_start(machine: RamMachine) -> None:
     (machine.var / "lib").write_text("a file where a directory belongs")
     init.run(machine.world)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from osmodel.faults import InvalidInput
 from osmodel.startledger import (
     KEPT_STARTS,
+    SIZE,
     Ledger,
     Stage,
     Start,
@@ -38,6 +39,14 @@ LEDGERS = st.builds(
 @given(LEDGERS)
 def test_parsing_undoes_encoding(ledger: Ledger) -> None:
     assert parse(encode(ledger)) == ledger
+
+
+def test_the_fullest_ledger_has_the_size_of_an_empty_one() -> None:
+    ledger = history(*[Stage.USERSPACE] * KEPT_STARTS)
+    starts = tuple(start._replace(boot_id="b" * 36) for start in ledger.starts)
+    record = Unblessed(ONE, "twinkeel_10.10.10.efi", "b" * 36)
+    full = Ledger(starts, (record,) * 8)
+    assert len(encode(full)) == len(encode(Ledger())) == SIZE
 
 
 def test_a_start_begins_in_the_initrd() -> None:

@@ -10,6 +10,7 @@ is told and left.
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -130,8 +131,22 @@ def _read(path: Path) -> startledger.Ledger:
 
 
 def _write(world: World, var: Path, ledger: startledger.Ledger) -> None:
+    path, content = var / LEDGER, startledger.encode(ledger).encode()
     try:
-        replace_file(var / LEDGER, startledger.encode(ledger).encode())
+        replace_file(path, content)
     except (HostFailure, OSError) as failure:
-        # Full or read-only. Not counting a start is better than not starting.
-        world.journal.say(f"this start is not counted: {failure}", NOTICE)
+        # Full, perhaps: the ledger has one size, so its own blocks can take it.
+        # Torn by a power cut it is begun anew, which costs counts, not the start.
+        if not _overwritten(path, content):
+            world.journal.say(f"this start is not counted: {failure}", NOTICE)
+
+
+def _overwritten(path: Path, content: bytes) -> bool:
+    try:
+        with path.open("r+b") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        return False
+    return True
