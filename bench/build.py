@@ -89,7 +89,7 @@ class Ours:
 
     def build(self, *, payload: bool = False) -> None:
         """Build the image."""
-        argv = [places.program("build-image"), str(self.image.directory), "--version", _VERSION]
+        argv = [*places.BUILD_IMAGE, str(self.image.directory), "--version", _VERSION]
         argv += ["--out", str(self.work / "out"), "--overlay", str(self.work / "overlay")]
         argv += [] if payload else ["--no-payload"]
         variables = {**places.passed_on(), "TWINKEEL_CACHE": str(self.cache)}

@@ -13,6 +13,8 @@ from hostio.httpfetch import HttpFetcher
 from hostio.runner import LocalRunner
 
 ROOT = Path(__file__).resolve().parents[1]
+BUILD_IMAGE = (sys.executable, "-m", "builder.cli")
+"""The command under test, of this checkout when it is run in ``ROOT``."""
 
 
 def builder_world() -> World:
@@ -32,11 +34,6 @@ def workplace(name: str) -> Path:
     path = builder_world().cache.directory / "bench" / name
     path.mkdir(parents=True, exist_ok=True)
     return path
-
-
-def program(name: str) -> str:
-    """A command of this project, of the environment that runs the benchmark."""
-    return str(Path(sys.executable).with_name(name))
 
 
 def passed_on() -> Mapping[str, str]:
