@@ -3,6 +3,7 @@
 import bz2
 import hashlib
 import lzma
+import shlex
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -202,3 +203,32 @@ def openssl_verifies(folder: Path, signed: bytes, signature: bytes, pem: bytes) 
         cwd=folder,
     )
     return LocalRunner().run(command) == b"Verified OK\n"
+
+
+def test_openssl_accepts_a_signature_over_more_than_2_gib(tmp_path: Path) -> None:
+    size = (2 << 30) + 1
+    manifest = manifest_of(small_release(root_blocks=8))[0].encode()
+    plain, signed = tmp_path / "plain", tmp_path / "payload"
+    with plain.open("wb") as file:
+        file.write(struct.pack(">4sQQI", b"CrAU", 2, len(manifest), 0) + manifest)
+        file.truncate(file.tell() + size)
+    sign_payload(plain, signed, KEYS[:1])
+    with signed.open("rb") as file:
+        header = file.read(24)
+        encoded = file.read(struct.unpack_from(">Q", header, 12)[0])
+        file.seek(struct.unpack_from(">I", header, 20)[0], 1)
+        digest = hashlib.sha256(header + encoded)
+        theirs = message_class("DeltaArchiveManifest").FromString(encoded)
+        assert theirs.signatures_offset == size
+        for at in range(0, size, 1 << 20):
+            digest.update(file.read(min(1 << 20, size - at)))
+        [one] = message_class("Signatures").FromString(file.read()).signatures
+    signed.unlink()  # 2 GiB that nobody looks at again
+
+    signature = one.data[: one.unpadded_signature_size]
+    files = {"digest": digest.digest(), "signature": signature, "key.pem": public_pem(KEYS[0])}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    check = "openssl pkeyutl -verify -pubin -inkey key.pem -in digest -sigfile signature"
+    answer = LocalRunner().run(Command(shlex.split(check), cwd=tmp_path))
+    assert answer == b"Signature Verified Successfully\n"
