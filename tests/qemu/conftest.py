@@ -40,7 +40,7 @@ def diaries(request: pytest.FixtureRequest) -> Iterator[Mapping[str, Diary]]:
     world = local_world()
     with tempfile.TemporaryDirectory(prefix="twinkeel-") as name:
         directory = Path(name)
-        workshop = Workshop(directory, OUT / "images")
+        workshop = Workshop(OUT)
         accel = choose("auto", world, directory)
         stages: dict[str, Stage] = {}
         for story in (story for story in STORIES if story in wanted):

@@ -91,7 +91,7 @@ def tell(stage: Stage, narrator: Narrator) -> None:
     narrator.say(f"built {first}")
     second = shop.build("1.0.1")
     narrator.say(f"built {second}")
-    mirror = shop.mirror(stage.name)
+    mirror = shop.mirror(stage.directory)
     with stage.machine(first, mirror) as guest:
         narrator.heading("Boot 1.0.0")
         narrator.say(f"QEMU with {stage.accel.accel}: {stage.accel.reason}")
@@ -131,7 +131,7 @@ def staged(world: World) -> Iterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="twinkeel-") as name:
         place = Path(name) / "demo"
         place.mkdir()
-        workshop = Workshop(Path(name), ROOT / "out" / "demo")
+        workshop = Workshop(ROOT / "out" / "demo")
         accel = choose("auto", world, place)
         yield Stage("demo", workshop, world, accel, place, Diary(place / "diary.txt"))
 

@@ -38,7 +38,7 @@ _FIRST_LOOK = {
 def life(stage: Stage) -> None:
     """First start, restart, power cut, update, and rot in the slot it then runs from."""
     first, second = stage.workshop.build("1.0.0"), stage.workshop.build("1.0.1")
-    mirror = stage.workshop.mirror(stage.name)
+    mirror = stage.workshop.mirror(stage.directory)
     with stage.machine(first, mirror) as guest:
         _first_days(stage.diary, guest)
         mirror.publish(second)
@@ -87,7 +87,7 @@ def bad_versions(stage: Stage) -> None:
     """Five versions that each fail in another way; the machine stays with the first."""
     diary, shop = stage.diary, stage.workshop
     first, ill = shop.build("1.0.0"), shop.build("1.0.2", "ill")
-    mirror = shop.mirror(stage.name)
+    mirror = shop.mirror(stage.directory)
     with stage.machine(first, mirror) as guest:
         guest.start()
         diary.ready("start", guest.wait_ready())
@@ -119,7 +119,7 @@ def node(stage: Stage) -> None:
     """The image for nodes of a cluster: etcd and podman."""
     diary = stage.diary
     release = stage.workshop.build("1.0.0", image="node")
-    mirror = stage.workshop.mirror(stage.name)
+    mirror = stage.workshop.mirror(stage.directory)
     with stage.machine(release, mirror, memory_mib=2048) as guest:
         guest.start()
         diary.ready("start", guest.wait_ready())

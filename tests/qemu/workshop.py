@@ -1,11 +1,11 @@
 """Makes what the stories need, with the commands a user would type.
 
-One repository with throw-away keys (2 of 3 must sign) is made first; every image
-trusts its root. Each story works on a copy of the repository, so that stories
-running side by side do not offer each other releases.
+One repository with throw-away keys (2 of 3 must sign) is made first and kept, so
+that images, which trust its root, are built once and found finished by the next
+run. Each story works on a copy of the repository: stories running side by side
+do not offer each other releases.
 """
 
-import json
 import os
 import shutil
 import sys
@@ -77,18 +77,19 @@ class Workshop:
     """Builds images and makes mirrors.
 
     Attributes:
-        directory: everything made goes below it.
-        out: where built images go.
+        home: keeps the empty repository, its keys and the images.
     """
 
-    directory: Path
-    out: Path
+    home: Path
     _original: Mirror = field(init=False)
 
     def __post_init__(self) -> None:
-        path = self.directory / "repository"
-        _update_mirror("init", str(path), "--threshold", "2", "--keys", "3")
-        keys = self.directory / "repository.keys"
+        path, keys = self.home / "repository", self.home / "repository.keys"
+        if not (path / "metadata" / "timestamp.json").exists():
+            shutil.rmtree(path, ignore_errors=True)
+            shutil.rmtree(keys, ignore_errors=True)
+            lasting = [part for role in ROLES for part in ("--expires", f"{role}=3650")]
+            _update_mirror("init", str(path), "--threshold", "2", "--keys", "3", *lasting)
         self._original = Mirror(path, [f"file:{keys}/targets-{n}.pem" for n in (1, 2)])
 
     def build(self, version: str, *overlays: str, image: str = "minimal") -> Path:
@@ -99,7 +100,7 @@ class Workshop:
             overlays: names below tests/qemu/overlays, for versions that misbehave.
             image: name below images/.
         """
-        arguments = [str(ROOT / "images" / image), "--version", version, "--out", str(self.out)]
+        arguments = [str(ROOT / "images" / image), "--version", version, "--out", str(self.home)]
         arguments += ["--trust-root", str(self._original.path / "metadata" / "1.root.json")]
         arguments += ["--update-url", f"http://{MIRROR_ADDRESS}"]
         for name in overlays:
@@ -108,20 +109,14 @@ class Workshop:
             status = builder.cli.run(arguments, builder_world())
         if status != 0:
             raise HostFailure(f"build-image {' '.join(arguments)} ended with {status}")
-        return self.out / f"{image}-x86_64-{version}"
+        return self.home / f"{image}-x86_64-{version}"
 
-    def mirror(self, name: str) -> Mirror:
-        """A mirror of its own for the story ``name``."""
-        path = self.directory / name
+    def mirror(self, directory: Path) -> Mirror:
+        """A mirror of its own for a story, below ``directory``."""
+        path = directory / "mirror"
         shutil.copytree(self._original.path, path)
-        shutil.copytree(self.directory / "repository.keys", self.directory / f"{name}.keys")
+        shutil.copytree(self.home / "repository.keys", directory / "mirror.keys")
         return Mirror(path, self._original.keys)
-
-
-def root_hash(release: Path) -> str:
-    """The verity root hash of a built release."""
-    manifest = json.loads((release / "manifest.json").read_text())
-    return str(manifest["release"]["root_hash"])
 
 
 def builder_world() -> BuilderWorld:
@@ -133,6 +128,7 @@ def builder_world() -> BuilderWorld:
         clock=clock,
         environment=os.environ,
         home=Path.home(),
+        user=os.geteuid(),
     )
 
 
