@@ -23,6 +23,7 @@ from hostio.clock import SystemClock
 from hostio.httpfetch import HttpFetcher
 from hostio.localsocket import free_port
 from hostio.runner import Command, LocalRunner, LocalSpawner
+from mirror.creating import ROLES
 from mirror.releasesigner import sign_release
 from mirror.serving import serve
 from osmodel.faults import HostFailure
