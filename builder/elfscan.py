@@ -100,7 +100,9 @@ def from_json(text: str) -> dict[str, Elf]:
 
 
 def _elf(row: dict[str, Any]) -> Elf:
-    return Elf(**{key: tuple(v) if isinstance(v, list) else v for key, v in row.items()})
+    # JSON has no tuples.
+    values: Any = {key: tuple(v) if isinstance(v, list) else v for key, v in row.items()}
+    return Elf(**values)
 
 
 def _files(root: Path) -> Iterator[str]:

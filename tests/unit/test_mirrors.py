@@ -1,0 +1,53 @@
+"""Which mirror a build uses: the operator's, else the host's, else Debian's default."""
+
+from pathlib import Path
+
+import pytest
+
+from builder import mirrors
+from builder.mirrors import MAIN_VARIABLE, SECURITY_VARIABLE, Mirrors
+from osmodel.faults import InvalidInput
+from tests.fakes.runner import ScriptedRunner, failing
+
+DEBIAN = ScriptedRunner(
+    apt_get=b"Debian|Debian http://m.example/debian\n"
+    b"Debian|Debian-Security http://s.example/sec\n"
+    b"Other|Other http://o.example/x\n"
+)
+UBUNTU = ScriptedRunner(apt_get=b"Ubuntu|Ubuntu http://u.example/ubuntu\n")
+BROKEN = ScriptedRunner(apt_get=failing("exit 100: apt-get"))
+
+
+def scripts(tmp_path: Path) -> Path:
+    (tmp_path / "trixie").write_text("keyring x\n  default_mirror http://d.example/debian\n")
+    return tmp_path
+
+
+def test_a_debian_host_uses_what_it_uses_for_itself() -> None:
+    found = mirrors.find({}, DEBIAN)
+    assert found == Mirrors("http://m.example/debian", "http://s.example/sec")
+
+
+def test_the_operator_wins() -> None:
+    environment = {MAIN_VARIABLE: "http://a.example/debian/", SECURITY_VARIABLE: "file:///b"}
+    assert mirrors.find(environment, DEBIAN) == Mirrors("http://a.example/debian", "file:///b")
+
+
+@pytest.mark.parametrize("runner", [UBUNTU, BROKEN])
+def test_another_host_uses_the_default_of_debootstrap(
+    tmp_path: Path, runner: ScriptedRunner
+) -> None:
+    found = mirrors.find({}, runner, scripts=scripts(tmp_path))
+    assert found == Mirrors("http://d.example/debian", "http://d.example/debian-security")
+
+
+def test_a_host_that_knows_no_mirror_is_told_how_to_name_one(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="no Debian mirror is known") as caught:
+        mirrors.find({}, UBUNTU, scripts=tmp_path)
+    assert MAIN_VARIABLE in caught.value.hint
+
+
+@pytest.mark.parametrize("address", ["ftp://x/debian", "http://x y", "x", "http://x'; rm"])
+def test_an_address_that_apt_would_misread_is_refused(address: str) -> None:
+    with pytest.raises(InvalidInput, match="not a mirror address"):
+        mirrors.find({MAIN_VARIABLE: address}, UBUNTU)
