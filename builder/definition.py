@@ -98,11 +98,11 @@ def load(directory: Path) -> Definition:
     path, last = chain[-1]
     fragments = [fragment for _, fragment in chain]
     packages = sorted({name for item in fragments for name in item.packages.include})
-    definition = Definition(
+    return Definition(
         name=last.name,
         directory=path,
         packages=tuple(packages),
-        remove=tuple(sorted({name for item in fragments for name in item.packages.remove})),
+        remove=_removed(chain),
         kernel=_last([item.kernel.package for item in fragments], _DEFAULT_KERNEL),
         command_line=tuple(a for item in fragments for a in item.kernel.command_line),
         modules=tuple(m for item in fragments for m in item.kernel.modules),
@@ -114,10 +114,18 @@ def load(directory: Path) -> Definition:
         allowed=tuple(entry for item in fragments for entry in item.closure.allow),
         overlays=tuple(p / OVERLAY for p, _ in chain if (p / OVERLAY).is_dir()),
     )
-    both = sorted(set(definition.remove) & set(definition.packages))
-    if both:
-        raise InvalidInput(f"{definition.source}: packages.remove: also included: {both[0]!r}")
-    return definition
+
+
+def _removed(chain: Sequence[tuple[Path, Fragment]]) -> tuple[str, ...]:
+    """Packages to take out; including one keeps what an inherited file removes."""
+    removed: set[str] = set()
+    for path, fragment in chain:
+        both = sorted(set(fragment.packages.include) & set(fragment.packages.remove))
+        if both:
+            raise InvalidInput(f"{path / FILE}: packages.remove: also included: {both[0]!r}")
+        removed -= set(fragment.packages.include)
+        removed |= set(fragment.packages.remove)
+    return tuple(sorted(removed))
 
 
 def _chain(directory: Path) -> list[tuple[Path, Fragment]]:

@@ -51,6 +51,11 @@ def test_a_definition_adds_to_the_one_it_extends(tmp_path: Path) -> None:
     assert child.overlays == (tmp_path / "parent/overlay", tmp_path / "child/overlay")
 
 
+def test_a_definition_keeps_what_the_one_it_extends_removes(tmp_path: Path) -> None:
+    child = CHILD.replace('"etcd-server"', '"etcd-server", "apt"')
+    assert definition.load(images(tmp_path, parent=PARENT, child=child) / "child").remove == ()
+
+
 BAD = {
     'name = "x"\nextends = "y"': "x/image.toml: extends: no definition 'y'",
     'name = "y"': "x/image.toml: name: expected 'x', the directory's name",
