@@ -19,6 +19,7 @@ _ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
     "SYSTEMD_COLORS": "0",
 }
+REPAIR_TIMEOUT = 1800.0  # seconds; a large disk takes its time
 _NOT_STARTED = 127
 _POLL = 0.02  # seconds
 _KEPT_OUTPUT = 16 * 1024  # bytes
@@ -39,12 +40,15 @@ class Ended(NamedTuple):
 class Programs(Protocol):
     """Port for programs of the initrd; the fake is ``tests.fakes.kernel.RamKernel``."""
 
-    def run(self, argv: Sequence[str], *, root: Path | None = None) -> Ended:
+    def run(
+        self, argv: Sequence[str], *, root: Path | None = None, timeout: float = REPAIR_TIMEOUT
+    ) -> Ended:
         """Run a program to its end.
 
         Args:
             argv: program by absolute path, and arguments.
             root: directory that becomes its root, or ours.
+            timeout: seconds after which it is killed.
 
         Raises:
             HostFailure: it did not end in time.
@@ -58,15 +62,15 @@ class ForkedPrograms:
     Args:
         clock: measures the time-out and waits.
         alive: called again and again while a program works.
-        timeout: seconds after which a program is killed.
     """
 
-    def __init__(self, clock: Clock, alive: Callable[[], None], *, timeout: float = 1800.0) -> None:
+    def __init__(self, clock: Clock, alive: Callable[[], None]) -> None:
         self._clock = clock
         self._alive = alive
-        self._timeout = timeout
 
-    def run(self, argv: Sequence[str], *, root: Path | None = None) -> Ended:
+    def run(
+        self, argv: Sequence[str], *, root: Path | None = None, timeout: float = REPAIR_TIMEOUT
+    ) -> Ended:
         """See :meth:`Programs.run`."""
         reader, writer = os.pipe2(os.O_CLOEXEC)
         child = os.fork()
@@ -75,12 +79,12 @@ class ForkedPrograms:
         os.close(writer)
         os.set_blocking(reader, False)
         try:
-            return self._follow(child, reader, argv[0])
+            return self._follow(child, reader, argv[0], timeout)
         finally:
             os.close(reader)
 
-    def _follow(self, child: int, reader: int, name: str) -> Ended:
-        deadline = self._clock.monotonic() + self._timeout
+    def _follow(self, child: int, reader: int, name: str, timeout: float) -> Ended:
+        deadline = self._clock.monotonic() + timeout
         output = b""
         while True:
             done, status = os.waitpid(child, os.WNOHANG)
@@ -93,7 +97,7 @@ class ForkedPrograms:
             if self._clock.monotonic() > deadline:
                 os.kill(child, 9)
                 os.waitpid(child, 0)
-                raise HostFailure(f"{name} did not end in {self._timeout:g} s")
+                raise HostFailure(f"{name} did not end in {timeout:g} s")
             self._alive()
             self._clock.sleep(_POLL)
 

@@ -65,7 +65,8 @@ class RamKernel:
         self.mapped.append(target)
         return self._dev / "dm-0"
 
-    def run(self, argv: Sequence[str], *, root: Path | None = None) -> Ended:
+    def run(self, argv: Sequence[str], *, root: Path | None = None, timeout: float = 0.0) -> Ended:
+        assert timeout >= 0
         self.calls.append(tuple(argv))
         name = argv[0].rpartition("/")[2]
         if name not in self.programs:

@@ -14,8 +14,8 @@ from update_engine.initrd.init import KernelJournal
 from update_engine.initrd.modules import Modules
 
 
-def programs(timeout: float = 10.0) -> ForkedPrograms:
-    return ForkedPrograms(SystemClock(), NoWatchdog().alive, timeout=timeout)
+def programs() -> ForkedPrograms:
+    return ForkedPrograms(SystemClock(), NoWatchdog().alive)
 
 
 def test_a_program_tells_its_status_and_what_it_printed() -> None:
@@ -35,7 +35,7 @@ def test_a_missing_program_does_not_start() -> None:
 
 def test_a_program_that_hangs_is_killed() -> None:
     with pytest.raises(HostFailure, match=r"/bin/sleep did not end in 0\.05 s"):
-        programs(timeout=0.05).run(("/bin/sleep", "60"))
+        programs().run(("/bin/sleep", "60"), timeout=0.05)
 
 
 def test_much_output_is_cut_to_its_end() -> None:

@@ -43,6 +43,7 @@ _REPART = (
     "--no-legend",
 )
 _MODULES = ("loop",)  # through which systemd-repart writes the file system
+_MAKING_TIMEOUT = 600.0  # seconds; it takes two, and 30 on a loaded host
 _ERRORS_LEFT = 4  # bit of e2fsck's exit status: errors were not corrected
 _NOT_CHECKED = 8  # and above: e2fsck itself failed
 _EMPTY_HEAD = 1 << 20  # bytes that must be zero before we call a partition empty
@@ -191,7 +192,7 @@ def _head(node: PartitionNode) -> bytes:
 
 
 def _run_in_root(world: World, argv: tuple[str, ...]) -> None:
-    ended = world.programs.run(argv, root=world.paths.root)
+    ended = world.programs.run(argv, root=world.paths.root, timeout=_MAKING_TIMEOUT)
     if ended.status:
         raise HostFailure(f"{argv[0]} ended with {ended.status}: {ended.output}")
     world.journal.say(f"{argv[0]}: done")
