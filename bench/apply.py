@@ -111,7 +111,8 @@ def _prepare(place: Workplace, release: Path) -> None:
     with place.root.open("rb") as file:
         name = file_digest(file, "sha256").hexdigest()
     compressed, plain = place.file("root.zst"), place.file("plain.payload")
-    if not place.file(name).exists():
+    prepared = place.file("prepared")
+    if not prepared.exists() or prepared.read_text() != name:
         level = Command(["zstd", "-q", "-f", "-T0", "-19", str(place.root), "-o", str(compressed)])
         LocalRunner().run(level)
         if (release / "full.payload").exists():
@@ -120,7 +121,7 @@ def _prepare(place: Workplace, release: Path) -> None:
             manifest = json.loads((release / "manifest.json").read_text())
             identity = release_from_json(manifest["release"])
             write_full(place.root, place.uki, identity, plain)
-        place.file(name).touch()
+        prepared.write_text(name)
     key = generate_private_key(SECP256R1())
     sign_payload(plain, place.file("payload"), [key])
     pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

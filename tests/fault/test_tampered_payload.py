@@ -100,6 +100,13 @@ def test_no_byte_of_the_data_can_change() -> None:
         assert_refused_invalid(flipped(bytes(GOOD), at, at % 8))
 
 
+def test_damaged_data_is_neither_decoded_nor_written() -> None:
+    machine = Machine()
+    with pytest.raises(UntrustedData, match="root: data for byte 0 is damaged"):
+        machine.apply(flipped(bytes(GOOD), DATA_STARTS + 100, 3))
+    assert machine.root.bytes_written == 2 * 512  # made invalid, and once more
+
+
 def test_a_payload_cut_short_in_its_metadata_writes_nothing() -> None:
     for length in range(DATA_STARTS):
         assert_refused_untouched(bytes(GOOD)[:length])
