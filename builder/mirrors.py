@@ -8,7 +8,7 @@ package is checked against the lock, every index against the archive's keyring.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -20,7 +20,8 @@ MAIN_VARIABLE = "TWINKEEL_MIRROR"
 SECURITY_VARIABLE = "TWINKEEL_SECURITY_MIRROR"
 _HINT = f"set {MAIN_VARIABLE} and {SECURITY_VARIABLE} to the addresses of Debian mirrors"
 _INDEX = re.compile(r"Debian\|(?P<label>\S+) (?P<site>\S+)")
-_DEBOOTSTRAP = Path("/usr/share/debootstrap/scripts")
+_DEFAULT = re.compile(r"^\s*(?:default_mirror\s+|DEF_MIRROR=)\"?(https?://[^\s\"]+)", re.MULTILINE)
+_DEBOOTSTRAP = (Path("/usr/share/debootstrap/scripts/trixie"), Path("/usr/sbin/debootstrap"))
 
 
 class Archive(StrEnum):
@@ -48,7 +49,7 @@ class Mirrors:
 
 
 def find(
-    environment: Mapping[str, str], runner: Runner, *, scripts: Path = _DEBOOTSTRAP
+    environment: Mapping[str, str], runner: Runner, *, debootstrap: Sequence[Path] = _DEBOOTSTRAP
 ) -> Mirrors:
     """The mirrors of this host.
 
@@ -58,13 +59,13 @@ def find(
     Args:
         environment: usually ``os.environ``.
         runner: asks apt.
-        scripts: debootstrap's scripts, one per suite.
+        debootstrap: its script for the suite, and the program.
 
     Raises:
         InvalidInput: none of the three knows a mirror.
     """
     known = _from_apt(runner)
-    main = environment.get(MAIN_VARIABLE) or known.get("Debian") or _from_scripts(scripts)
+    main = environment.get(MAIN_VARIABLE) or known.get("Debian") or _from_debootstrap(debootstrap)
     if not main:
         raise InvalidInput("no Debian mirror is known on this host", hint=_HINT)
     main = main.rstrip("/")
@@ -84,13 +85,14 @@ def _from_apt(runner: Runner) -> Mapping[str, str]:
     return {row["label"]: row["site"] for row in rows if row is not None}
 
 
-def _from_scripts(scripts: Path) -> str:
-    for suite in ("trixie", "bookworm", "sid"):
+def _from_debootstrap(places: Sequence[Path]) -> str:
+    """The mirror that debootstrap would use for Debian: the suite's, else its own."""
+    for place in places:
         try:
-            text = (scripts / suite).read_text(encoding="utf-8")
+            text = place.read_text(encoding="utf-8")
         except OSError:
             continue
-        found = re.search(r"^\s*default_mirror\s+(https?://\S+)", text, re.MULTILINE)
+        found = _DEFAULT.search(text)
         if found:
             return found[1]
     return ""

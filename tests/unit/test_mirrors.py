@@ -18,9 +18,8 @@ UBUNTU = ScriptedRunner(apt_get=b"Ubuntu|Ubuntu http://u.example/ubuntu\n")
 BROKEN = ScriptedRunner(apt_get=failing("exit 100: apt-get"))
 
 
-def scripts(tmp_path: Path) -> Path:
-    (tmp_path / "trixie").write_text("keyring x\n  default_mirror http://d.example/debian\n")
-    return tmp_path
+SCRIPT = "keyring x\n  default_mirror http://d.example/debian\n"
+PROGRAM = 'DEF_MIRROR="http://d.example/debian"\n'
 
 
 def test_a_debian_host_uses_what_it_uses_for_itself() -> None:
@@ -34,16 +33,20 @@ def test_the_operator_wins() -> None:
 
 
 @pytest.mark.parametrize("runner", [UBUNTU, BROKEN])
+@pytest.mark.parametrize("texts", [(SCRIPT, "DEF_MIRROR=http://x"), ("no mirror", PROGRAM)])
 def test_another_host_uses_the_default_of_debootstrap(
-    tmp_path: Path, runner: ScriptedRunner
+    tmp_path: Path, runner: ScriptedRunner, texts: tuple[str, str]
 ) -> None:
-    found = mirrors.find({}, runner, scripts=scripts(tmp_path))
+    places = [tmp_path / "missing", tmp_path / "trixie", tmp_path / "debootstrap"]
+    for place, text in zip(places[1:], texts, strict=True):
+        place.write_text(text)
+    found = mirrors.find({}, runner, debootstrap=places)
     assert found == Mirrors("http://d.example/debian", "http://d.example/debian-security")
 
 
-def test_a_host_that_knows_no_mirror_is_told_how_to_name_one(tmp_path: Path) -> None:
+def test_a_host_that_knows_no_mirror_is_told_how_to_name_one() -> None:
     with pytest.raises(InvalidInput, match="no Debian mirror is known") as caught:
-        mirrors.find({}, UBUNTU, scripts=tmp_path)
+        mirrors.find({}, UBUNTU, debootstrap=[])
     assert MAIN_VARIABLE in caught.value.hint
 
 
