@@ -211,3 +211,7 @@ def _days(text: str) -> tuple[str, int]:
     if not (days.isascii() and days.isdecimal()):
         raise InvalidInput(f"cannot read --expires {text!r}", hint="write timestamp=7")
     return role, int(days)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
