@@ -44,6 +44,7 @@ def measured(work: Callable[[], object]) -> Spent:
     """
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise HostFailure(f"cannot adopt orphans: {os.strerror(ctypes.get_errno())}")
+    _wait_for_orphans()  # of earlier work, which must not count here
     clock = SystemClock()
     started, before = clock.monotonic(), _processor_seconds()
     work()
