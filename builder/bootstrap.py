@@ -17,7 +17,14 @@ from builder.lock import Lock, LockedPackage
 from builder.toolstree import ToolsTree
 from hostio.runner import Command
 
-_UNWANTED = ("bug", "doc", "doc-base", "info", "lintian", "locale", "man")
+# Documentation and translations; and what package scripts would spend seconds
+# on for nothing: byte code is made later, the hardware database is not used.
+_NEVER_UNPACKED = (
+    *(f"/usr/share/{name}/*" for name in ("bug", "doc", "doc-base", "info", "lintian")),
+    *(f"/usr/share/{name}/*" for name in ("locale", "man")),
+    "/usr/bin/py3compile",
+    "/usr/lib/udev/hwdb.d/*",
+)
 _CHECKS = "check/empty,check/qemu,check/chrootless"
 
 
@@ -59,7 +66,7 @@ def _arguments(lock: Lock, out: Path, source: str) -> list[str]:
     argv += [f"--architectures={lock.architecture}", f"--include={names}", f"--skip={_CHECKS}"]
     # The draft is thrown away when the host fails, so nothing is flushed.
     argv += ["--dpkgopt=force-unsafe-io"]
-    argv += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _UNWANTED]
+    argv += [f"--dpkgopt=path-exclude={path}" for path in _NEVER_UNPACKED]
     # After the essential packages, before any that adds users.
     for name in accounts.SEEDED:
         argv.append(f"--essential-hook=cat {out / name} >>$1/etc/{name}")
