@@ -73,13 +73,14 @@ class Cache:
             draft = place.with_name(f".{key}.draft")
             remove_tree(draft)
             draft.mkdir()
+            # Neither the umask nor a set-group-id bit of the parent may show
+            # in a root tree.
+            draft.chmod(0o755)
             try:
                 make(draft)
             except BaseException:
                 remove_tree(draft)
                 raise
-            # mkdir obeys the umask; a root tree's top must be readable by all.
-            draft.chmod(0o755)
             draft.rename(place)
             os.utime(place)
         return place

@@ -27,16 +27,21 @@ def merge(overlay: Path, root: Path) -> None:
         InvalidInput: a file lies where an image has none, or is neither a
             file, a directory nor a link, or would replace a directory.
     """
-    for path in sorted(overlay.rglob("*")):
-        relative = path.relative_to(overlay)
-        if "__pycache__" in relative.parts:
-            continue
-        if relative.parts[0] not in _PLACES:
+    for path in sorted(overlay.iterdir()):
+        if path.name not in _PLACES or not path.is_dir():
             raise InvalidInput(
-                f"{path}: an image has nothing in /{relative.parts[0]}",
+                f"{path}: an image has nothing in /{path.name}",
                 hint="use usr/, etc/ or, for state made at first boot, var/",
             )
-        _place(path, root / relative)
+    copy_tree(overlay, root)
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """Copy what is in ``source`` into ``target``, as :func:`merge` does, anywhere."""
+    for path in sorted(source.rglob("*")):
+        relative = path.relative_to(source)
+        if "__pycache__" not in relative.parts:
+            _place(path, target / relative)
 
 
 def _place(path: Path, target: Path) -> None:

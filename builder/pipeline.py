@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,9 +66,18 @@ def build(request: BuildRequest, world: World, report: Report, *, only: str = ""
     """
     if world.user != 0:
         raise HostFailure("building an image takes root", hint="files in it belong to many users")
+    # Files of an image must not depend on who builds it; programs inherit this.
+    before = os.umask(0o022)
+    try:
+        return _build(request, world, report, only)
+    finally:
+        os.umask(before)
+
+
+def _build(request: BuildRequest, world: World, report: Report, only: str) -> Path:
     steps = _steps(request, world, report, download=True)
-    wanted = _up_to(steps.all, only)
-    for step in wanted:
+    _check_name(steps.all, only)
+    for step in steps.all:
         place = steps.trees.steps.run(step)
         if step.name == only:
             return place
@@ -82,11 +92,10 @@ def build(request: BuildRequest, world: World, report: Report, *, only: str = ""
     return release.path
 
 
-def _up_to(steps: Sequence[Step], last: str) -> Sequence[Step]:
+def _check_name(steps: Sequence[Step], last: str) -> None:
     names = [step.name for step in steps]
     if last and last not in names:
         raise InvalidInput(f"--only: no step {last!r}", hint=f"steps: {', '.join(names)}")
-    return steps
 
 
 def _steps(request: BuildRequest, world: World, report: Report, *, download: bool) -> ImageSteps:

@@ -6,8 +6,9 @@ a few lines that runs Python isolated from the user's environment.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
+
+from builder import merging
 
 PACKAGES = ("osmodel", "hostio", "update_engine")
 HOME = Path("usr/lib/twinkeel/python")
@@ -23,11 +24,8 @@ LAUNCHERS = {
 def install(root: Path, *, sources: Path = SOURCES) -> None:
     """Copy the packages that run on a machine and write their launchers."""
     for package in PACKAGES:
-        shutil.copytree(
-            sources / package,
-            root / HOME / package,
-            ignore=shutil.ignore_patterns("__pycache__", "*.pyc"),
-        )
+        (root / HOME / package).mkdir(parents=True)
+        merging.copy_tree(sources / package, root / HOME / package)
     for name, entry in LAUNCHERS.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)

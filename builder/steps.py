@@ -82,39 +82,35 @@ class Steps:
         """The result of a step, made now if nobody made it before.
 
         Raises:
-            Fault: of ``make``, with the name of the step before it.
+            Fault: of ``make``; see :meth:`timed`.
         """
         if self.ready(step):
             self.report.begin(step.name)
             self.report.end(step.name, 0.0, Outcome.CACHED)
         else:
-            make = _naming(step.name, step.make)
-            self.timed(step.name, lambda: self.cache.entry(_KIND, step.entry, make))
+            self.timed(step.name, lambda: self.cache.entry(_KIND, step.entry, step.make))
         return self.place(step)
 
     def timed(self, name: str, work: Callable[[], object]) -> None:
-        """Run and report work that is not cached."""
+        """Run and report work that is not cached.
+
+        Raises:
+            Fault: of ``work``, with ``name`` before it; a failure of the
+                operating system is one of the host.
+        """
         started = self.clock.monotonic()
         outcome = Outcome.FAILED
         self.report.begin(name)
         try:
             work()
             outcome = Outcome.DONE
-        finally:
-            self.report.end(name, self.clock.monotonic() - started, outcome)
-
-
-def _naming(name: str, make: Callable[[Path], None]) -> Callable[[Path], None]:
-    def named(directory: Path) -> None:
-        try:
-            make(directory)
         except Fault as fault:
             raise type(fault)(f"step {name}: {fault}", hint=fault.hint) from fault
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             raise HostFailure(f"step {name}: {where}{error.strerror}") from error
-
-    return named
+        finally:
+            self.report.end(name, self.clock.monotonic() - started, outcome)
 
 
 def digest(parts: object) -> str:

@@ -103,6 +103,9 @@ def strip(root: Path, remove: Iterable[str]) -> None:
     Raises:
         InvalidInput: a package to remove is not installed.
     """
+    # First, or directories of removed packages would not be empty.
+    for path in sorted(root.rglob("__pycache__")):
+        remove_tree(path)
     doomed = {path for name in remove for path in _files(root, name)}
     kept = {path for name in _installed(root) - set(remove) for path in _files(root, name)}
     _delete(root, doomed - kept)
@@ -110,8 +113,6 @@ def strip(root: Path, remove: Iterable[str]) -> None:
         for path in sorted(root.glob(pattern)):
             remove_tree(path)
     _resolve_alternatives(root)
-    for path in sorted(root.rglob("__pycache__")):
-        remove_tree(path)
     _drop_dangling(root)
 
 

@@ -112,7 +112,7 @@ class TreeSteps:
             found = elfscan.scan(out / ROOT)
             (out / _SCAN).write_text(elfscan.to_json(found))
 
-        code = (roottree, stripping, programs, accounts, pycompile, elfscan)
+        code = (roottree, stripping, programs, merging, accounts, pycompile, elfscan)
         return Step("trunk", inputs, code, make)
 
     @cached_property

@@ -72,10 +72,15 @@ def request_for(out: Path, *overlays: Path) -> BuildRequest:
     return BuildRequest(image, "x86_64", version, out, overlays=overlays, with_payload=False)
 
 
-def test_building_twice_gives_the_same_bits(
+def test_building_twice_gives_the_same_bits_whatever_the_umask(
     release: Path, caches: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    assert cli.run([str(MINIMAL), "--out", str(tmp_path), "--no-payload"], world(caches[1])) == 0
+    before = os.umask(0o077)
+    try:
+        status = cli.run([str(MINIMAL), "--out", str(tmp_path), "--no-payload"], world(caches[1]))
+    finally:
+        os.umask(before)
+    assert status == 0
     first, second = (
         json.loads((path / "manifest.json").read_text())
         for path in (release, tmp_path / release.name)

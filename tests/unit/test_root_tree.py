@@ -270,6 +270,16 @@ def test_a_launcher_is_isolated_from_the_users_environment() -> None:
     assert lines[-1] == "sys.exit(main())"
 
 
+def test_programs_look_the_same_whatever_the_checkout_allows(tmp_path: Path) -> None:
+    for name in programs.PACKAGES:
+        write(tmp_path / "src" / name / "core/x.py").chmod(0o664)
+        (tmp_path / "src" / name / "core").chmod(0o775)
+    programs.install(tmp_path / "root", sources=tmp_path / "src")
+    installed_package = tmp_path / "root" / programs.HOME / "osmodel"
+    assert (installed_package / "core").stat().st_mode & 0o7777 == 0o755
+    assert (installed_package / "core/x.py").stat().st_mode & 0o7777 == 0o644
+
+
 def test_every_file_has_the_same_age(tmp_path: Path) -> None:
     write(tmp_path / "a/b")
     (tmp_path / "link").symlink_to("nowhere")
