@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from bench import places, tables
 from bench.spending import measured
 from bench.tables import Row, Table
-from builder.payloadwriter import write_full
+from builder.payload.payloadwriter import write_full
 from hostio.blockdev import FileBlockDevice
 from hostio.runner import Command, LocalRunner
 from mirror.payloadsigner import sign_payload

@@ -18,9 +18,10 @@ from bench import mkosi, places, tables
 from bench.mkosi import Mkosi
 from bench.spending import Spent, measured
 from bench.tables import Row, Series, Table
-from builder import definition, lock, locking, toolstree
+from builder import definition
 from builder.cache import remove_tree
 from builder.definition import Definition
+from builder.packages import lock, locking, toolstree
 from builder.world import World
 from hostio.runner import Command
 from osmodel.faults import Fault

@@ -13,11 +13,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder import localrepo, lock, uki
+from builder.boot import uki
+from builder.boot.disk import SECTOR
 from builder.cache import Cache, remove_tree
-from builder.disk import SECTOR
-from builder.lock import Lock
 from builder.machine.world import Tools
+from builder.packages import localrepo, lock
+from builder.packages.lock import Lock
 from builder.world import World
 from hostio.runner import Command, Runner
 from osmodel import gpt, partitions

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from builder.cache import Cache, remove_tree
 from builder.definition import Definition
-from builder.mirrors import Mirrors
+from builder.packages.mirrors import Mirrors
 from builder.world import World
 from hostio.runner import Command, Runner
 from osmodel import gpt

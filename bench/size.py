@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from bench import places, tables
 from bench.tables import Row, Series, Table
-from builder.disk import SECTOR
+from builder.boot.disk import SECTOR
 from builder.machine.cli import local_world
 from hostio.runner import Command
 from osmodel import gpt, partitions, uki

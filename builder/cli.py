@@ -10,7 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from builder import definition, locking, pipeline, progress
+from builder import definition, pipeline, progress
+from builder.packages import locking
 from builder.request import BuildRequest
 from builder.world import World
 from hostio.clock import SystemClock

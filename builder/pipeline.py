@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder import lock, locking, toolstree
+from builder.boot.imagesteps import ImageSteps
 from builder.cache import Limits
-from builder.imagesteps import ImageSteps
+from builder.packages import lock, locking, toolstree
+from builder.packages.toolstree import ToolsTree
 from builder.progress import Outcome, Report
 from builder.releasedir import ReleaseDirectory
 from builder.request import BuildRequest
 from builder.steps import Step, Steps
-from builder.toolstree import ToolsTree
-from builder.treesteps import TreeSteps
+from builder.tree.treesteps import TreeSteps
 from builder.world import World
 from osmodel.faults import HostFailure, InvalidInput
 

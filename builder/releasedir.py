@@ -14,11 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder import disk, esp, formats, payloadwriter
+from builder.boot import disk, esp, formats
+from builder.boot.disk import DiskContents, DiskOptions
+from builder.boot.esp import EspOptions
+from builder.boot.imagesteps import EROFS, UKI, VERITY, ImageSteps
 from builder.cache import remove_tree
-from builder.disk import DiskContents, DiskOptions
-from builder.esp import EspOptions
-from builder.imagesteps import EROFS, UKI, VERITY, ImageSteps
+from builder.payload import payloadwriter
 from builder.steps import Steps, code_digest, digest, file_digest
 from hostio.durable import sync_directory
 from hostio.runner import Command

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.definition import Definition
-from builder.identity import PLATFORM, Identity
+from builder.tree.identity import PLATFORM, Identity
 from osmodel.faults import InvalidInput
 from osmodel.release import Release
 from osmodel.version import Version

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder import mirrors
 from builder.cache import Cache
-from builder.debs import DebCache
-from builder.mirrors import Mirrors
+from builder.packages import mirrors
+from builder.packages.debs import DebCache
+from builder.packages.mirrors import Mirrors
 from hostio.clock import Clock
 from hostio.fetch import Fetcher
 from hostio.runner import Runner

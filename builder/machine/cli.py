@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import builder.world
-from builder import lock, locking, toolstree
 from builder.machine.acceleration import Probe, Verdict, remembered
 from builder.machine.console import Report
 from builder.machine.following import Event, Follower, milestone
 from builder.machine.guest import READY_DEADLINE, Machine, check_image, machine
 from builder.machine.hardware import Accel, Forward, Hardware
 from builder.machine.world import Tools, World
+from builder.packages import lock, locking, toolstree
 from hostio.clock import SystemClock
 from hostio.httpfetch import HttpFetcher
 from hostio.localsocket import free_port, port_is_taken

@@ -8,20 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from builder import (
-    disk,
-    elfneeds,
-    erofs,
-    esp,
-    formats,
-    hashtree,
-    initrd,
-    lock,
-    locking,
-    programs,
-    toolstree,
-    uki,
-)
+from builder.boot import disk, elfneeds, erofs, esp, formats, hashtree, initrd, uki
+from builder.packages import lock, locking, toolstree
+from builder.tree import programs
 from builder.world import World
 from hostio.clock import SystemClock
 from hostio.httpfetch import HttpFetcher

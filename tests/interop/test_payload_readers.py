@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from builder.payloadwriter import write_full
+from builder.payload.payloadwriter import write_full
 from hostio.runner import Command, LocalRunner
 from mirror.payloadsigner import sign_payload
 from osmodel.payload.manifest import Manifest, Signatures

@@ -93,17 +93,21 @@ class Workshop:
             _update_mirror("init", str(path), "--threshold", "2", "--keys", "3", *lasting)
         self._original = Mirror(path, [f"file:{keys}/targets-{n}.pem" for n in (1, 2)])
 
-    def build(self, version: str, *overlays: str, image: str = "minimal") -> Path:
+    def build(
+        self, version: str, *overlays: str, image: str = "minimal", publishable: bool = True
+    ) -> Path:
         """The release directory of a version, built now.
 
         Args:
             version: of the image.
             overlays: names below tests/qemu/overlays, for versions that misbehave.
             image: name below images/.
+            publishable: with the payload, which takes most of the time.
         """
         arguments = [str(ROOT / "images" / image), "--version", version, "--out", str(self.home)]
         arguments += ["--trust-root", str(self._original.path / "metadata" / "1.root.json")]
         arguments += ["--update-url", f"http://{MIRROR_ADDRESS}"]
+        arguments += [] if publishable else ["--no-payload"]
         for name in overlays:
             arguments += ["--overlay", str(OVERLAYS / name)]
         with _BUILDING:

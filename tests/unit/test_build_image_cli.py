@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from builder import cli, progress
+from builder.packages.toolstree import ToolsTree
 from builder.progress import Outcome, PlainReport
-from builder.toolstree import ToolsTree
 from builder.world import CACHE_VARIABLE, World
 from hostio.runner import Command
 from osmodel.faults import HostFailure, InvalidInput

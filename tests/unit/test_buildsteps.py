@@ -5,8 +5,9 @@ from types import ModuleType
 
 import pytest
 
-from builder import cache, mirrors
+from builder import cache
 from builder.cache import Cache
+from builder.packages import mirrors
 from builder.progress import Outcome
 from builder.steps import Step, Steps, tree_digest
 from osmodel.faults import HostFailure, InvalidInput

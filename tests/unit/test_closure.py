@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from builder import closure, elfscan, hardening
-from builder.closure import Closure, Exists
-from builder.elfscan import Elf
 from builder.imagetoml import MissingLibrary
+from builder.tree import closure, elfscan, hardening
+from builder.tree.closure import Closure, Exists
+from builder.tree.elfscan import Elf
 from osmodel.faults import InvalidInput
 
 LOADER = "/lib64/ld.so"

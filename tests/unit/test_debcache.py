@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from builder.debs import DebCache
-from builder.lock import LockedPackage
-from builder.mirrors import Archive, Mirrors
+from builder.packages.debs import DebCache
+from builder.packages.lock import LockedPackage
+from builder.packages.mirrors import Archive, Mirrors
 from osmodel.faults import InvalidInput, UntrustedData
 from tests.fakes.clock import StoppedClock
 from tests.fakes.fetcher import RamFetcher

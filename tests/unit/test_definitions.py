@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from builder import definition, lock, locking
+from builder import definition
+from builder.boot.imagesteps import check_room
 from builder.definition import MIB, DiskSizes
-from builder.imagesteps import check_room
+from builder.packages import lock, locking
 from osmodel.faults import InvalidInput
 from osmodel.verity import hash_device_size
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from builder import disk, erofs, esp, formats, hashtree, uki
+from builder.boot import disk, erofs, esp, formats, hashtree, uki
 from hostio.runner import Command
 from osmodel import gpt, partitions, verity
 from osmodel.faults import HostFailure, InvalidInput

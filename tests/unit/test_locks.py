@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from builder import lock, locking, solving
-from builder.lock import Lock, LockedPackage
-from builder.mirrors import Archive, Mirrors
-from builder.solving import Request
+from builder.packages import lock, locking, solving
+from builder.packages.lock import Lock, LockedPackage
+from builder.packages.mirrors import Archive, Mirrors
+from builder.packages.solving import Request
 from hostio.runner import Command
 from osmodel.faults import HostFailure, InvalidInput
 from tests.fakes.runner import ScriptedRunner

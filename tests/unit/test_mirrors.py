@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from builder import mirrors
-from builder.mirrors import MAIN_VARIABLE, SECURITY_VARIABLE, Mirrors
+from builder.packages import mirrors
+from builder.packages.mirrors import MAIN_VARIABLE, SECURITY_VARIABLE, Mirrors
 from osmodel.faults import InvalidInput
 from tests.fakes.runner import ScriptedRunner, failing
 

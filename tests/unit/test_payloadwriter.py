@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from builder.chunks import CHUNK
-from builder.payloadwriter import write_full
+from builder.payload.chunks import CHUNK
+from builder.payload.payloadwriter import write_full
 from osmodel.faults import HostFailure, InvalidInput
 from osmodel.payload.layout import BLOCK, HEADER_SIZE, Header
 from osmodel.payload.manifest import Extent, Manifest, OperationType, release_of

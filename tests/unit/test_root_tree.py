@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from builder import accounts, factory, identity, kernel, merging, programs, roottree, stripping
-from builder.identity import Identity
 from builder.imagetoml import IdsTable
+from builder.tree import accounts, factory, identity, kernel, merging, programs, roottree, stripping
+from builder.tree.identity import Identity
 from hostio.runner import Command
 from osmodel.faults import InvalidInput
 from tests.fakes.runner import ScriptedRunner

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.uki import EFI_NAMES
+from builder.boot.uki import EFI_NAMES
 from hostio.runner import Command, Runner
 from osmodel.faults import InvalidInput
 

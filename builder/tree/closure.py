@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.elfscan import Elf
 from builder.imagetoml import MissingLibrary
+from builder.tree.elfscan import Elf
 from osmodel.faults import InvalidInput
 
 # pyelftools' name of the machine, and where its libraries lie.

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from builder import merging
+from builder.tree import merging
 
 PACKAGES = ("osmodel", "hostio", "update_engine")
 HOME = Path("usr/lib/twinkeel/python")
-SOURCES = Path(__file__).resolve().parents[1]
+SOURCES = Path(__file__).resolve().parents[2]
 LAUNCHERS = {
     "usr/bin/update-ctl": "update_engine.cli:main",
     "usr/bin/update_engine_client": "update_engine.client.cli:main",

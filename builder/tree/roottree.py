@@ -13,9 +13,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from builder import accounts, factory, identity, merging, programs, pycompile, stripping
 from builder.cache import remove_tree
-from builder.identity import Identity
+from builder.tree import accounts, factory, identity, merging, programs, pycompile, stripping
+from builder.tree.identity import Identity
 from hostio.runner import Command, Runner
 from osmodel.faults import InvalidInput
 

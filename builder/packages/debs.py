@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.lock import LockedPackage
-from builder.mirrors import MAIN_VARIABLE, Mirrors
+from builder.packages.lock import LockedPackage
+from builder.packages.mirrors import MAIN_VARIABLE, Mirrors
 from hostio.clock import Clock
 from hostio.fetch import Fetcher, NotFound, ResumingStream, shown
 from osmodel.faults import InvalidInput, UntrustedData

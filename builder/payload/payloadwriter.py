@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from builder.chunks import Chunk, Compression, compress
+from builder.payload.chunks import Chunk, Compression, compress
 from osmodel.faults import HostFailure, InvalidInput
 from osmodel.payload.layout import BLOCK, Header, blocks
 from osmodel.payload.manifest import (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from builder.elfscan import Elf
+from builder.tree.elfscan import Elf
 
 _MEASURES: Mapping[str, Callable[[Elf], bool]] = {
     "pie": lambda elf: elf.pie,

@@ -6,9 +6,10 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from builder import definition, lock, solving, toolstree
-from builder.lock import Lock, LockedPackage
-from builder.solving import Request
+from builder import definition
+from builder.packages import lock, solving, toolstree
+from builder.packages.lock import Lock, LockedPackage
+from builder.packages.solving import Request
 from builder.world import World
 from hostio.durable import replace_file
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from builder import elfneeds, erofs, hashtree, initrd, initrdpython, kernel, uki
+from builder.boot import elfneeds, erofs, hashtree, initrd, initrdpython, uki
+from builder.boot.erofs import ErofsOptions
+from builder.boot.initrd import InitrdOptions
+from builder.boot.uki import UkiOptions
 from builder.definition import MIB, ROOM
-from builder.erofs import ErofsOptions
-from builder.initrd import InitrdOptions
 from builder.steps import Step
-from builder.treesteps import ROOT, TreeSteps
-from builder.uki import UkiOptions
+from builder.tree import kernel
+from builder.tree.treesteps import ROOT, TreeSteps
 from osmodel import cpio, kernelmodules, verity
 from osmodel.faults import InvalidInput
 from osmodel.partitions import derived_guid

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from builder.lock import LockedPackage
+from builder.packages.lock import LockedPackage
 from hostio.runner import Command, Runner
 
 

@@ -1,7 +1,7 @@
 """What the ELF files of a root tree say about themselves.
 
-Only headers are read; what follows from them is decided in ``builder.closure``
-and ``builder.hardening``, which are pure.
+Only headers are read; what follows from them is decided in ``builder.tree.closure``
+and ``builder.tree.hardening``, which are pure.
 
 Source: System V ABI, "Program Loading and Dynamic Linking"; ld.so(8); UAPI.9
 "dlopen() metadata for ELF files".

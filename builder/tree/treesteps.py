@@ -10,7 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-from builder import (
+from builder.packages import localrepo
+from builder.packages.lock import Lock, LockedPackage
+from builder.packages.toolstree import ToolsTree
+from builder.request import BuildRequest
+from builder.steps import Step, Steps, file_digest, tree_digest
+from builder.tree import (
     accounts,
     bootstrap,
     closure,
@@ -20,17 +25,12 @@ from builder import (
     identity,
     kernel,
     loader,
-    localrepo,
     merging,
     programs,
     pycompile,
     roottree,
     stripping,
 )
-from builder.lock import Lock, LockedPackage
-from builder.request import BuildRequest
-from builder.steps import Step, Steps, file_digest, tree_digest
-from builder.toolstree import ToolsTree
 from hostio.runner import Runner
 
 ROOT = "root"

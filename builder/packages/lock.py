@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.mirrors import Archive
+from builder.packages.mirrors import Archive
 from hostio import config
 from osmodel.faults import InvalidInput
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from builder import accounts, localrepo
 from builder.cache import remove_tree
 from builder.imagetoml import IdsTable
-from builder.lock import Lock, LockedPackage
-from builder.toolstree import ToolsTree
+from builder.packages import localrepo
+from builder.packages.lock import Lock, LockedPackage
+from builder.packages.toolstree import ToolsTree
+from builder.tree import accounts
 from hostio.runner import Command
 
 # Documentation and translations; and what package scripts would spend seconds

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from builder.boot.uki import EFI_NAMES
 from builder.cache import remove_tree
-from builder.uki import EFI_NAMES
 from hostio.runner import Command, Runner
 from osmodel.faults import InvalidInput
 

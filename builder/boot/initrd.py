@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder import elfneeds, initrdpython
+from builder.boot import elfneeds, initrdpython
 from hostio.runner import Command, Runner
 from osmodel import cpio
 from osmodel.faults import InvalidInput

@@ -20,10 +20,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builder import localrepo
 from builder.cache import Cache, remove_tree
-from builder.debs import DebCache
-from builder.lock import Lock
+from builder.packages import localrepo
+from builder.packages.debs import DebCache
+from builder.packages.lock import Lock
 from hostio.runner import Command, Process, Runner, Spawner
 from osmodel.faults import HostFailure, InvalidInput
 

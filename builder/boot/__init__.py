@@ -1,0 +1,1 @@
+"""What boots: file system, hash tree, initrd, kernel image, ESP and disk."""

@@ -1,0 +1,1 @@
+"""Locked Debian packages: where they come from, and the tools tree made of them."""

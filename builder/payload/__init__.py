@@ -1,0 +1,1 @@
+"""Full payloads: compress, cache and write."""

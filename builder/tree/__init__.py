@@ -1,0 +1,1 @@
+"""The root tree of an image: from locked packages to a stripped, checked system."""
