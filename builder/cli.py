@@ -12,7 +12,7 @@ from pathlib import Path
 
 from builder import definition, pipeline, progress
 from builder.packages import locking
-from builder.request import BuildRequest
+from builder.request import SMALLEST, BuildRequest
 from builder.world import World
 from hostio.clock import SystemClock
 from hostio.httpfetch import HttpFetcher
@@ -41,6 +41,12 @@ def parser() -> argparse.ArgumentParser:
     add("--kernel-arg", action="append", default=[], help="argument for the kernel")
     add("--only", default="", metavar="STEP", help="stop after a step and print its result")
     add("--no-payload", action="store_true", help="leave out the update payload, the slowest part")
+    add(
+        "--payload-level",
+        type=int,
+        default=SMALLEST,
+        help=f"compression of the payload, from 1 (fast) to {SMALLEST} (small, the default)",
+    )
     add("--plan", action="store_true", help="print the steps and whether they are cached")
     add("--json", action="store_true", help="print the result as JSON")
     add("-v", action="store_true", dest="verbose", help="log every command")
@@ -103,6 +109,7 @@ def _request(options: argparse.Namespace) -> BuildRequest:
         overlays=tuple(options.overlay),
         arguments=tuple(options.kernel_arg),
         with_payload=not options.no_payload,
+        payload_level=options.payload_level,
     )
 
 

@@ -60,6 +60,7 @@ class ReleaseDirectory:
         code = code_digest([disk, esp, formats, payloadwriter, gpt, partitions, bootentry])
         parts = [step.key for step in self.steps.all]
         shape = [sizes.slot, sizes.verity, sizes.esp, request.with_payload]
+        shape.append(request.payload_level)
         return digest([parts, shape, code, request.name])
 
     def is_current(self) -> bool:
@@ -134,6 +135,7 @@ class ReleaseDirectory:
             self.steps.trees.request.release(self.steps.root_hash),
             draft / PAYLOAD,
             chunk_cache=self.chunks,
+            level=self.steps.trees.request.payload_level,
             progress=tell,
         )
 

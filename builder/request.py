@@ -12,6 +12,9 @@ from osmodel.faults import InvalidInput
 from osmodel.release import Release
 from osmodel.version import Version
 
+SMALLEST = 19
+"""Level of zstd that a release is compressed with unless the caller is in a hurry."""
+
 
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
@@ -27,6 +30,7 @@ class BuildRequest:
         overlays: trees laid over those of the definition.
         arguments: kernel arguments after those of the definition.
         with_payload: whether the update payload is wanted.
+        payload_level: of its compression, 1 to 19.
     """
 
     image: Definition
@@ -38,6 +42,7 @@ class BuildRequest:
     overlays: tuple[Path, ...] = ()
     arguments: tuple[str, ...] = ()
     with_payload: bool = True
+    payload_level: int = SMALLEST
 
     def __post_init__(self) -> None:
         if self.trust_root is not None and not self.trust_root.is_file():
@@ -45,6 +50,8 @@ class BuildRequest:
         for overlay in self.overlays:
             if not overlay.is_dir():
                 raise InvalidInput(f"--overlay: no such directory: {overlay}")
+        if not 1 <= self.payload_level <= SMALLEST:
+            raise InvalidInput(f"--payload-level: expected 1 to {SMALLEST}: {self.payload_level}")
         for argument in self.arguments:
             if not argument.isascii() or not argument.isprintable() or " " in argument:
                 raise InvalidInput(f"--kernel-arg: not one kernel argument: {argument!r}")

@@ -108,6 +108,8 @@ class Workshop:
         arguments += ["--trust-root", str(self._original.path / "metadata" / "1.root.json")]
         arguments += ["--update-url", f"http://{MIRROR_ADDRESS}"]
         arguments += [] if publishable else ["--no-payload"]
+        # An overlay shifts what lies behind it, so no chunk is compressed already.
+        arguments += ["--payload-level", "3"] if overlays else []
         for name in overlays:
             arguments += ["--overlay", str(OVERLAYS / name)]
         with _BUILDING:

@@ -31,6 +31,7 @@ BAD = {
     (MINIMAL, "--overlay", "none"): (2, "--overlay: no such directory: none"),
     (MINIMAL, "--trust-root", "none"): (2, "--trust-root: no such file: none"),
     (MINIMAL, "--kernel-arg", "a b"): (2, "--kernel-arg: not one kernel argument: 'a b'"),
+    (MINIMAL, "--payload-level", "20"): (2, "--payload-level: expected 1 to 19: 20"),
     ("lock",): (2, "say which lock"),
     ("lock", "--tools", "--arch", "vax"): (2, "--arch: 'vax' is not supported"),
 }
