@@ -87,7 +87,7 @@ def tell(stage: Stage, narrator: Narrator) -> None:
     """The story."""
     shop = stage.workshop
     narrator.heading("Build version 1.0.0, and 1.0.1 that will update it")
-    first = shop.build("1.0.0")
+    first = shop.build("1.0.0", publishable=False)
     narrator.say(f"built {first}")
     second = shop.build("1.0.1")
     narrator.say(f"built {second}")

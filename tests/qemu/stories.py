@@ -18,6 +18,8 @@ _IDENTITY = {
     "host key": "cat /etc/ssh/ssh_host_ed25519_key.pub",
     "kept file": "cat /etc/kept /var/kept /root/kept 2>&1 || true",
 }
+# The engine's service ends when nobody asks it anything; it is asked while starting.
+_QUIET = "for i in $(seq 90); do pgrep python3 > /dev/null || break; sleep 1; done"
 _FIRST_LOOK = {
     "mounts": "findmnt --raw --noheadings --output TARGET,FSTYPE,OPTIONS",
     "verity": "dmsetup status root; dmsetup table root",
@@ -25,7 +27,6 @@ _FIRST_LOOK = {
     "command line": "cat /proc/cmdline",
     "failed units": "systemctl list-units --failed --no-legend --plain",
     "system state": "systemctl is-system-running || true",
-    "programs": "ps -eo args",
     "state size": "findmnt --noheadings --bytes --output SIZE /var",
     "journal": "ls /var/log/journal/",
     "network": "ip -brief address",
@@ -33,12 +34,18 @@ _FIRST_LOOK = {
     "no timer": "systemctl mask --now --quiet update-engine-run.timer",
     "keep": "for d in /etc /var /root; do echo kept > $d/kept; done; sync",
 }
+_SECOND_LOOK = {
+    "boots": "journalctl --list-boots --quiet",
+    "programs": f"{_QUIET}; ps -eo args",
+    "repairs": "journalctl --boot --grep 'recover|EXT4-fs error' --no-pager --quiet || true",
+}
 
 
 def life(stage: Stage) -> None:
     """First start, restart, power cut, update, and rot in the slot it then runs from."""
-    first, second = stage.workshop.build("1.0.0"), stage.workshop.build("1.0.1")
-    mirror = stage.workshop.mirror(stage.directory)
+    shop = stage.workshop
+    first, second = shop.build("1.0.0", publishable=False), shop.build("1.0.1")
+    mirror = shop.mirror(stage.directory)
     with stage.machine(first, mirror) as guest:
         _first_days(stage.diary, guest)
         mirror.publish(second)
@@ -53,7 +60,7 @@ def _first_days(diary: Diary, guest: Machine) -> None:
     diary.ask(guest, "first start", {**_FIRST_LOOK, **_IDENTITY})
     restart(guest)
     diary.ready("second start", guest.wait_ready())
-    diary.ask(guest, "second start", {**_IDENTITY, "boots": "journalctl --list-boots --quiet"})
+    diary.ask(guest, "second start", {**_IDENTITY, **_SECOND_LOOK})
 
 
 def _power_fails(diary: Diary, guest: Machine) -> None:
@@ -86,7 +93,7 @@ def _slot_rots(diary: Diary, guest: Machine) -> None:
 def bad_versions(stage: Stage) -> None:
     """Five versions that each fail in another way; the machine stays with the first."""
     diary, shop = stage.diary, stage.workshop
-    first, ill = shop.build("1.0.0"), shop.build("1.0.2", "ill")
+    first, ill = shop.build("1.0.0", publishable=False), shop.build("1.0.2", "ill")
     mirror = shop.mirror(stage.directory)
     with stage.machine(first, mirror) as guest:
         guest.start()
@@ -118,7 +125,7 @@ _KEPT_JOURNALS = "tail -n +1 $(find /var/lib/update-engine/failures -type f) | t
 def node(stage: Stage) -> None:
     """The image for nodes of a cluster: etcd and podman."""
     diary = stage.diary
-    release = stage.workshop.build("1.0.0", image="node")
+    release = stage.workshop.build("1.0.0", image="node", publishable=False)
     mirror = stage.workshop.mirror(stage.directory)
     with stage.machine(release, mirror, memory_mib=2048) as guest:
         guest.start()
@@ -127,7 +134,7 @@ def node(stage: Stage) -> None:
 
 
 _NODE = {
-    "programs": "ps -eo pid,ppid,rss,args",
+    "programs": f"{_QUIET}; ps -eo pid,ppid,rss,args",
     "failed units": _FIRST_LOOK["failed units"],
     "etcd": "systemctl start etcd && etcdctl put greeting hello && etcdctl get greeting",
     "docker": "docker info --format '{{.Host.OCIRuntime.Name}}'",

@@ -77,7 +77,7 @@ def test_no_unit_fails(life: Diary) -> None:
 
 
 def test_nothing_runs_that_was_not_asked_for(life: Diary) -> None:
-    assert programs(life.text("first start: programs")) <= SYSTEM_PROGRAMS
+    assert programs(life.text("second start: programs")) <= SYSTEM_PROGRAMS
 
 
 def test_the_network_is_configured(life: Diary) -> None:
@@ -97,6 +97,10 @@ def test_a_restart_keeps_what_was_written(life: Diary) -> None:
 
 def test_the_journal_goes_back_to_the_first_start(life: Diary) -> None:
     assert len(life.text("second start: boots").splitlines()) == 2
+
+
+def test_an_orderly_restart_leaves_nothing_to_repair(life: Diary) -> None:
+    assert life.text("second start: repairs").strip() == ""
 
 
 def test_power_failed_in_the_middle_of_writing(life: Diary) -> None:
