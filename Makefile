@@ -33,5 +33,16 @@ check: $(VENV)/.complete
 unit: $(VENV)/.complete
 	$(BIN)/pytest tests/unit tests/fault
 
+# Measurements against real peers; an hour without hardware acceleration.
+RELEASE = out/bench/$(1)-x86_64-1.0.0
+bench: setup
+	$(BIN)/build-image images/minimal --out out/bench
+	$(BIN)/build-image images/node --out out/bench
+	$(BIN)/python -m bench.build --downloads --payload
+	$(BIN)/python -m bench.size $(call RELEASE,minimal) $(call RELEASE,node)
+	$(BIN)/python -m bench.apply $(call RELEASE,minimal)
+	$(BIN)/python -m bench.boot $(call RELEASE,minimal)
+	$(BIN)/python -m bench.memory $(call RELEASE,node)
+
 clean:
 	rm -rf out .mypy_cache .ruff_cache .pytest_cache
