@@ -19,7 +19,7 @@ _IDENTITY = {
     "kept file": "cat /etc/kept /var/kept /root/kept 2>&1 || true",
 }
 # The engine's service ends when nobody asks it anything; it is asked while starting.
-_QUIET = "for i in $(seq 90); do pgrep python3 > /dev/null || break; sleep 1; done"
+_QUIET = "for i in $(seq 90); do pgrep -f '^/usr/bin/python3' > /dev/null || break; sleep 1; done"
 _FIRST_LOOK = {
     "mounts": "findmnt --raw --noheadings --output TARGET,FSTYPE,OPTIONS",
     "verity": "dmsetup status root; dmsetup table root",
