@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder import sparsefile
 from builder.boot import disk, esp, formats
 from builder.boot.disk import DiskContents, DiskOptions
 from builder.boot.esp import EspOptions
@@ -57,7 +58,9 @@ class ReleaseDirectory:
         """Digest of everything the release is made from."""
         request = self.steps.trees.request
         sizes = request.image.disk
-        code = code_digest([disk, esp, formats, payloadwriter, gpt, partitions, bootentry])
+        code = code_digest(
+            [disk, esp, formats, payloadwriter, gpt, partitions, bootentry, sparsefile]
+        )
         parts = [step.key for step in self.steps.all]
         shape = [sizes.slot, sizes.verity, sizes.esp, request.with_payload]
         shape.append(request.payload_level)

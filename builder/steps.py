@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
+from builder import sparsefile
 from builder.cache import Cache
 from builder.progress import Outcome, Report
 from hostio.clock import Clock
@@ -131,8 +132,7 @@ def code_digest(modules: Iterable[ModuleType]) -> str:
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file, 64 hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sparsefile.sha256(path)
 
 
 def tree_digest(root: Path) -> str:

@@ -10,14 +10,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder import sparsefile
 from osmodel import gpt, partitions
 from osmodel.faults import InvalidInput
 from osmodel.verity import BLOCK, hash_device_size
 
 MIB = 1 << 20
 SECTOR = 512
-_PIECE = 1 << 20
-_ZEROS = bytes(_PIECE)
+_ZEROS = bytes(sparsefile.PIECE)
 _TAIL = MIB  # room for the backup table, and the image ends on a whole MiB
 
 
@@ -116,9 +116,7 @@ def _copy(source: Path, disk: int, partition: gpt.Partition) -> None:
         raise InvalidInput(
             f"{source.name} has {size} bytes; partition {partition.label} has {room}"
         )
-    offset = partition.first_lba * SECTOR
-    with source.open("rb") as file:
-        while piece := file.read(_PIECE):
-            if piece != _ZEROS[: len(piece)]:  # zeros stay a hole
-                os.pwrite(disk, piece, offset)
-            offset += len(piece)
+    start = partition.first_lba * SECTOR
+    for offset, piece in sparsefile.pieces(source):
+        if piece != _ZEROS[: len(piece)]:  # zeros become a hole
+            os.pwrite(disk, piece, start + offset)
