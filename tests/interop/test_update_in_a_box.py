@@ -119,8 +119,10 @@ class Box:
             *self._bind("cmdline", "/proc/cmdline"),
             *self._bind("boot_id", "/proc/sys/kernel/random/boot_id"),
             *(word for p in sorted((self.place / "dev").iterdir()) for word in self._device(p)),
-            # The repository lies beside the box.
             *("--tmpfs", "/tmp"),  # noqa: S108 - inside the box
+            # This checkout may lie in a place that was just emptied.
+            *("--ro-bind", str(ROOT), str(ROOT)),
+            # The repository lies beside the box.
             *("--bind", str(self.place.parent), str(self.place.parent)),
         ]
 
