@@ -120,8 +120,8 @@ class Box:
             *self._bind("boot_id", "/proc/sys/kernel/random/boot_id"),
             *(word for p in sorted((self.place / "dev").iterdir()) for word in self._device(p)),
             *("--tmpfs", "/tmp"),  # noqa: S108 - inside the box
-            # This checkout may lie in a place that was just emptied.
-            *("--ro-bind", str(ROOT), str(ROOT)),
+            # This checkout and its Python may lie in a place that was just emptied.
+            *("--ro-bind", str(ROOT), str(ROOT), "--ro-bind", sys.prefix, sys.prefix),
             # The repository lies beside the box.
             *("--bind", str(self.place.parent), str(self.place.parent)),
         ]
