@@ -135,8 +135,8 @@ class _Session:
             self.world.clock.sleep(0.5)
         self.tell("ended", "the machine has switched itself off")
 
-    def _milestone(self, name: str) -> None:
-        self._write(milestone(name, self.seconds()))
+    def _milestone(self, name: str, detail: str) -> None:
+        self._write(milestone(name, detail, self.seconds()))
 
     def _ready(self, report: Report) -> None:
         command = shlex.join(self.guest.client.command_line())

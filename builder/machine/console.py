@@ -15,12 +15,12 @@ from osmodel.faults import UntrustedData
 
 _FIRMWARE = re.compile(r"BdsDxe: starting Boot\d+ .* from PciRoot")
 _GAVE_UP = re.compile(r"BdsDxe: starting Boot\d+ .* from Fv|BdsDxe: No bootable option")
-_SLOT = re.compile(r"twinkeel: starting slot [ab] on ")
+_SLOT = re.compile(r"twinkeel: starting slot ([ab]) on ")
 # Colours, cursor movements and the carriage returns of a serial line.
 _CONTROL = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[()][A-Z0-9]|\r")
 
 MILESTONES: Mapping[str, re.Pattern[str]] = {"firmware": _FIRMWARE, "slot": _SLOT}
-"""Stages of a start, in order, by the text that shows them."""
+"""Stages of a start, in order, by the text that shows them; a group in it is a detail."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ class Event:
 
 _TEXTS = {
     "firmware": "firmware found the loader",
-    "slot": "kernel started, slot found",
+    "slot": "kernel started from slot {}",
 }
 
 
@@ -45,10 +45,10 @@ class Follower:
 
     Args:
         text: the console so far; what is there already is not told.
-        tell: called with each new milestone's name.
+        tell: called with each new milestone's name and detail.
     """
 
-    def __init__(self, text: Callable[[], str], tell: Callable[[str], None]) -> None:
+    def __init__(self, text: Callable[[], str], tell: Callable[[str, str], None]) -> None:
         self._text = text
         self._tell = tell
         self._read = len(text())  # characters of complete lines looked at
@@ -60,10 +60,10 @@ class Follower:
         self._read += len(complete)
         for line in complete.splitlines():
             for name, mark in MILESTONES.items():
-                if mark.search(line):
-                    self._tell(name)
+                if found := mark.search(line):
+                    self._tell(name, "".join(found.groups()))
 
 
-def milestone(name: str, seconds: float) -> Event:
-    """The event of a milestone."""
-    return Event(name, seconds, _TEXTS[name])
+def milestone(name: str, detail: str, seconds: float) -> Event:
+    """The event of a milestone; its detail is a fact under the milestone's name."""
+    return Event(name, seconds, _TEXTS[name].format(detail), {name: detail} if detail else {})

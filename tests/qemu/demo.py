@@ -21,7 +21,7 @@ from hostio.clock import SystemClock
 from osmodel.faults import Fault, HostFailure
 from tests.qemu.diary import Diary
 from tests.qemu.stage import Stage, until_gone
-from tests.qemu.workshop import ROOT, Workshop
+from tests.qemu.workshop import ROOT, Mirror, Workshop
 
 _DEADLINE = 2400.0  # seconds for the slowest step, falling back from three bad starts
 _INDENT = " " * 11
@@ -57,7 +57,9 @@ class Narrator:
 def follow(guest: Machine, narrator: Narrator) -> Report:
     """Tell how the machine starts, until it is ready."""
     found: list[Report] = []
-    follower = Follower(lambda: guest.text, lambda name: narrator.say(milestone(name, 0).text))
+    follower = Follower(
+        lambda: guest.text, lambda name, detail: narrator.say(milestone(name, detail, 0).text)
+    )
 
     def look() -> bool:
         follower.look()
@@ -86,6 +88,7 @@ def expect(report: Report, version: str, slot: str) -> None:
 def tell(stage: Stage, narrator: Narrator) -> None:
     """The story."""
     shop = stage.workshop
+    narrator.say(f"it is in {shop.home / 'repository'}, its throw-away keys beside it")
     narrator.heading("Build version 1.0.0, and 1.0.1 that will update it")
     first = shop.build("1.0.0", publishable=False)
     narrator.say(f"built {first}")
@@ -100,29 +103,44 @@ def tell(stage: Stage, narrator: Narrator) -> None:
         narrator.say(guest.ssh("update-ctl status"))
 
         narrator.heading("Publish 1.0.1, signed by two of three keys; the machine updates itself")
-        mirror.publish(second)
+        publish(mirror, second, narrator)
         update(guest, narrator)
         expect(follow(guest, narrator), "1.0.1", "b")
         narrator.say(guest.ssh("update-ctl status"))
 
         narrator.heading("Publish 1.0.2, which is broken: its health check always fails")
-        mirror.publish(shop.build("1.0.2", "ill"))
+        publish(mirror, shop.build("1.0.2", "ill"), narrator)
         update(guest, narrator)
-        report = follow(guest, narrator)
-        expect(report, "1.0.1", "b")
-        narrator.heading("It fell back. What does the machine say?")
-        narrator.say(guest.ssh("update-ctl status"))
-        narrator.say(guest.ssh("update-ctl why"))
-        if "1.0.2" not in str(report.status.get("quarantined")):
-            raise HostFailure("1.0.2 is not in quarantine")
+        fall_back(guest, narrator)
         guest.shutdown()
+
+
+def fall_back(guest: Machine, narrator: Narrator) -> None:
+    """Tell how the machine gives up 1.0.2, and what it says about it.
+
+    Raises:
+        HostFailure: it runs something else, or would install 1.0.2 again.
+    """
+    report = follow(guest, narrator)
+    expect(report, "1.0.1", "b")
+    narrator.heading("It fell back. What does the machine say?")
+    narrator.say(guest.ssh("update-ctl status"))
+    narrator.say(guest.ssh("update-ctl why"))
+    if "1.0.2" not in str(report.status.get("quarantined")):
+        raise HostFailure("1.0.2 is not in quarantine")
+
+
+def publish(mirror: Mirror, release: Path, narrator: Narrator) -> None:
+    """Offer a release to the machine."""
+    mirror.publish(release)
+    narrator.say(f"published {release.name}")
 
 
 def update(guest: Machine, narrator: Narrator) -> None:
     """Have the machine install what the mirror offers, and restart into it."""
     narrator.say("$ update-ctl apply --reboot")
     until_gone(guest, "update-ctl apply --reboot")
-    narrator.say("installed; the machine restarts")
+    narrator.say("installed and read back; the machine restarts")
 
 
 @contextmanager

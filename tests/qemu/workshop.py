@@ -6,12 +6,13 @@ run. Each story works on a copy of the repository: stories running side by side
 do not offer each other releases.
 """
 
+import contextlib
+import io
 import os
 import shutil
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,7 +34,7 @@ OVERLAYS = Path(__file__).with_name("overlays")
 MIRROR_ADDRESS = "10.0.2.100"
 """Where a guest finds the mirror of its story."""
 
-_BUILDING = threading.Lock()
+_ONE_COMMAND = threading.Lock()  # what a command prints goes nowhere, process-wide
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Mirror:
         keys = [part for uri in self.keys for part in ("--key", uri)]
         _update_mirror("publish", str(self.path), str(release), *keys)
 
-    @contextmanager
+    @contextlib.contextmanager
     def served(self, log: Path) -> Iterator[int]:
         """Serve it as ``update-mirror serve`` does; gives the port."""
         port = free_port()
@@ -112,7 +113,7 @@ class Workshop:
         arguments += ["--payload-level", "3"] if overlays else []
         for name in overlays:
             arguments += ["--overlay", str(OVERLAYS / name)]
-        with _BUILDING:
+        with _ONE_COMMAND, contextlib.redirect_stdout(io.StringIO()):
             status = builder.cli.run(arguments, builder_world())
         if status != 0:
             raise HostFailure(f"build-image {' '.join(arguments)} ended with {status}")
@@ -141,6 +142,7 @@ def builder_world() -> BuilderWorld:
 
 def _update_mirror(*arguments: str) -> None:
     world = mirror.world.World(SystemClock(), sign_release, serve)
-    status = mirror.cli.run(arguments, world)
+    with _ONE_COMMAND, contextlib.redirect_stdout(io.StringIO()):
+        status = mirror.cli.run(arguments, world)
     if status != 0:
         raise HostFailure(f"update-mirror {' '.join(arguments)} ended with {status}")

@@ -56,20 +56,22 @@ def test_a_line_that_is_no_report_is_refused(line: bytes) -> None:
 def test_each_milestone_is_told_once_and_again_after_a_restart() -> None:
     told: list[str] = []
     text = [""]
-    follower = Follower(lambda: text[0], told.append)
+    follower = Follower(lambda: text[0], lambda name, detail: told.append(name + detail))
     for more in (LOADER, SLOT, "", LOADER[:9], LOADER[9:]):
         text[0] += more
         follower.look()
-    assert told == ["firmware", "slot", "firmware"]
+    assert told == ["firmware", "slotb", "firmware"]
 
 
 def test_what_was_printed_before_is_not_told() -> None:
     told: list[str] = []
-    Follower(lambda: LOADER, told.append).look()
+    Follower(lambda: LOADER, lambda name, _: told.append(name)).look()
     assert told == []
 
 
 def test_events_read_well_in_both_forms() -> None:
-    assert milestone("slot", 5.04).as_text() == "    5.0 s  kernel started, slot found"
+    slot = milestone("slot", "b", 5.04)
+    assert slot.as_text() == "    5.0 s  kernel started from slot b"
+    assert json.loads(slot.as_json()) == {"event": "slot", "seconds": 5.0, "slot": "b"}
     event = Event("ready", 36.55, "ready", {"ssh": ("ssh", "x")})
     assert json.loads(event.as_json()) == {"event": "ready", "seconds": 36.5, "ssh": ["ssh", "x"]}
