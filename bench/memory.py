@@ -8,6 +8,7 @@ between checks, and no Python at all.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from collections import defaultdict
@@ -27,14 +28,7 @@ _COLUMNS = ("processes", "PSS MiB", "of it private MiB")
 _DISK_SIZE = 8 << 30
 _IDLE = 120.0  # seconds; a D-Bus service started at boot has gone by then
 _AIM_MIB = 40
-# One line per process: cgroup, name, PSS and private memory in KiB, command line.
-_ASK = r"""
-for p in /proc/[0-9]*; do
-  [ -r $p/smaps_rollup ] && [ -s $p/cmdline ] || continue
-  m=$(awk '/^Pss:/{p=$2} /^Private_(Clean|Dirty):/{q+=$2} END{print p+0, q+0}' $p/smaps_rollup)
-  echo "$(cut -d: -f3 $p/cgroup | tail -n1)|$m|$(tr '\0' ' ' < $p/cmdline)"
-done 2>/dev/null
-"""
+_LISTER = Path(__file__).with_name("tasklist.py")
 _OURS = ("/usr/lib/update-engine/", "/usr/lib/twinkeel/", "/usr/bin/update-ctl")
 
 
@@ -65,15 +59,9 @@ class Task:
 
 
 def tasks(listing: str) -> list[Task]:
-    """The processes of a listing, without the session that made it."""
-    found = []
-    for line in listing.splitlines():
-        cgroup, sizes, command = line.split("|", 2)
-        if "/user.slice/" in f"{cgroup}/":
-            continue
-        pss, private = sizes.split()
-        found.append(Task(cgroup, int(pss), int(private), command.strip()))
-    return found
+    """The processes of a listing, without sessions of people."""
+    found = [Task(**entry) for entry in json.loads(listing)]
+    return [task for task in found if not task.cgroup.startswith("/user.slice/")]
 
 
 def weigh(options: argparse.Namespace) -> Table:
@@ -88,7 +76,8 @@ def weigh(options: argparse.Namespace) -> Table:
             guest.start()
             guest.wait_ready()
             world.clock.sleep(options.idle)
-            found = tasks(guest.ssh(_ASK))
+            guest.send(_LISTER.read_bytes(), "/run/tasklist.py")
+            found = tasks(guest.ssh("python3 -I /run/tasklist.py"))
             used = _used(guest)
             guest.shutdown()
     return Table(f"Memory of {release.name}, idle", _COLUMNS, tuple(_rows(found)), _notes(used))

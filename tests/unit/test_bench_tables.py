@@ -47,17 +47,16 @@ def test_rounds_turn_into_one_series_per_quantity() -> None:
     assert collect([(1.0, 2.0), (3.0, 4.0)]) == (Series.of(1.0, 3.0), Series.of(2.0, 4.0))
 
 
-def test_the_asking_session_does_not_count() -> None:
-    listing = (
-        "/init.scope|5000 4000|/usr/lib/systemd/systemd --switched-root\n"
-        "/user.slice/user-0.slice/session-1.scope|900 800|sh -c for p in /proc\n"
-        "/system.slice/update-engine.service|30000 29000|"
-        "/usr/bin/python3 -I /usr/lib/update-engine/update-engine\n"
-    )
-    first, engine = tasks(listing)
-    assert (first.service, first.is_ours) == ("systemd (PID 1)", False)
-    assert (engine.service, engine.is_ours, engine.is_python) == (
-        "update-engine.service",
-        True,
-        True,
-    )
+def test_sessions_of_people_do_not_count() -> None:
+    shell = {"cgroup": "/user.slice/user-0.slice/session-1.scope", "command": "bash"}
+    engine = {
+        "cgroup": "/system.slice/update-engine.service",
+        "command": "/usr/bin/python3 -I /usr/lib/update-engine/update-engine",
+    }
+    first = {"cgroup": "/init.scope", "command": "/usr/lib/systemd/systemd --switched-root"}
+    sizes = {"pss": 5000, "private": 4000}
+    found = tasks(json.dumps([{**entry, **sizes} for entry in (first, shell, engine)]))
+    assert [(task.service, task.is_ours, task.is_python) for task in found] == [
+        ("systemd (PID 1)", False, False),
+        ("update-engine.service", True, True),
+    ]
