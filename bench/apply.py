@@ -30,9 +30,9 @@ from mirror.payloadsigner import sign_payload
 from osmodel.payload.layout import BLOCK
 from osmodel.release import release_from_json
 from osmodel.verity import hash_device_size
-from update_engine import repository  # noqa: F401 - see above
-from update_engine.applying import Targets, open_payload, write_payload
-from update_engine.trust import Trust
+from update_engine.apply.applying import Targets, open_payload, write_payload
+from update_engine.trusting import repository  # noqa: F401 - see above
+from update_engine.trusting.trust import Trust
 
 _COLUMNS = ("wall s", "CPU s", "MB/s of root", "peak RSS MiB")
 _MB = 1_000_000

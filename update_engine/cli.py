@@ -35,7 +35,7 @@ from update_engine.world import Releases, World
 if TYPE_CHECKING:
     from hostio.disks import SystemDisk
     from hostio.esp import Esp
-    from update_engine.sources import Source
+    from update_engine.trusting.sources import Source
     from update_engine.updating import Result
 
 STATE = Path("/var/lib/update-engine")
@@ -137,7 +137,7 @@ def _why(options: argparse.Namespace, world: World, out: TextIO) -> int:
 
 
 def _check(options: argparse.Namespace, world: World, out: TextIO) -> int:
-    from update_engine.sources import FromRepository  # noqa: PLC0415 - slow: cryptography, TUF
+    from update_engine.trusting.sources import FromRepository  # noqa: PLC0415 - slow: cryptography, TUF
     from update_engine.updating import check  # noqa: PLC0415 - as above
 
     _require_updates(world)
@@ -170,7 +170,7 @@ def _apply(options: argparse.Namespace, world: World, out: TextIO) -> int:
 
 
 def _source(options: argparse.Namespace, world: World) -> Source:
-    from update_engine.sources import FromFile, FromRepository  # noqa: PLC0415 - slow
+    from update_engine.trusting.sources import FromFile, FromRepository  # noqa: PLC0415 - slow
 
     releases = world.releases()
     return FromFile(options.payload, releases) if options.payload else FromRepository(releases)
@@ -273,7 +273,7 @@ def real_world(configuration: Configuration | None = None) -> World:
         return mounted_esp(runner, found.node(partition.number))
 
     def releases() -> Releases:
-        from update_engine.openrepository import open_repository  # noqa: PLC0415 - slow: TUF
+        from update_engine.trusting.openrepository import open_repository  # noqa: PLC0415 - slow: TUF
 
         return open_repository(settings.repository_url, TRUST_ROOT, STATE / "tuf", clock)
 

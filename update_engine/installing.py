@@ -29,7 +29,7 @@ from osmodel.partitions import root_label, verity_label
 from osmodel.payload.layout import BLOCK
 from osmodel.release import Release
 from osmodel.verity import hash_device_size
-from update_engine.applying import Applied, OpenedPayload, Targets, write_payload
+from update_engine.apply.applying import Applied, OpenedPayload, Targets, write_payload
 from update_engine.arming import compare_uki, set_slot
 from update_engine.core.enginestate import Target
 from update_engine.core.entries import KnownEntry

@@ -24,7 +24,7 @@ from update_engine.core.offers import Host, Reason, Refusal
 from update_engine.core.planning import Blocked
 from update_engine.installing import install
 from update_engine.memory import Progress
-from update_engine.sources import Found, Source
+from update_engine.trusting.sources import Found, Source
 from update_engine.world import World
 
 _log = logging.getLogger(__name__)

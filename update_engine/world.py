@@ -22,8 +22,8 @@ from update_engine.memory import Memory
 from update_engine.settings import Settings
 
 if TYPE_CHECKING:  # slow to import, and status needs none of them
-    from update_engine.repository import Offer
-    from update_engine.trust import Trust
+    from update_engine.trusting.repository import Offer
+    from update_engine.trusting.trust import Trust
 
 
 class Releases(Protocol):

@@ -31,7 +31,7 @@ from osmodel.payload.manifest import (
 from osmodel.release import Release
 from osmodel.verity import Superblock, TreeBuilder, VerityTree, hash_device_size, superblock_for
 from osmodel.version import Version
-from update_engine.trust import Trust
+from update_engine.trusting.trust import Trust
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 

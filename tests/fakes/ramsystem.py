@@ -31,9 +31,9 @@ from tests.fakes.ramfile import RamFile
 from tests.fakes.runner import ScriptedRunner, failing
 from tests.fakes.smalluki import small_uki
 from update_engine.memory import Memory
-from update_engine.repository import Offer
 from update_engine.settings import Settings
-from update_engine.trust import Trust
+from update_engine.trusting.repository import Offer
+from update_engine.trusting.trust import Trust
 from update_engine.world import World
 
 SECTOR = 512

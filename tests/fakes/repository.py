@@ -34,7 +34,7 @@ from osmodel.faults import UntrustedData
 from osmodel.release import Release, release_to_json
 from osmodel.version import Version
 from tests.fakes.clock import StoppedClock
-from update_engine.repository import Offer, Repository
+from update_engine.trusting.repository import Offer, Repository
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -25,9 +25,9 @@ from tests.fakes.payloads import (
     small_release,
     trust,
 )
-from update_engine.payloadreader import PayloadReader
-from update_engine.signatures import verify
-from update_engine.slotwriter import SlotWriter
+from update_engine.apply.payloadreader import PayloadReader
+from update_engine.apply.signatures import verify
+from update_engine.apply.slotwriter import SlotWriter
 
 GIB = 1 << 30
 PIECE = 1 << 20

@@ -29,7 +29,7 @@ from tests.fakes.ramsystem import (
 )
 from update_engine import bootsteps
 from update_engine.returning import go_back
-from update_engine.sources import FromRepository
+from update_engine.trusting.sources import FromRepository
 from update_engine.updating import Ending, update
 
 OLDER = bootable("0.9.0", 4)

@@ -15,8 +15,8 @@ from tests.fakes.payloads import (
     trust,
 )
 from tests.fakes.ramdisk import RamDisk
-from update_engine.applying import Applied, Targets, open_payload, write_payload
-from update_engine.payloadreader import Source
+from update_engine.apply.applying import Applied, Targets, open_payload, write_payload
+from update_engine.apply.payloadreader import Source
 
 NEW = small_release("1.0.1", seed=1)
 OLD = small_release("1.0.0", seed=2)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from osmodel.faults import UntrustedData
 from osmodel.payload.manifest import OperationType
 from osmodel.payload.structure import Step
-from update_engine.operations import Expander
+from update_engine.apply.operations import Expander
 
 ZSTD = OperationType.REPLACE_ZSTD
 XZ = OperationType.REPLACE_XZ

@@ -11,8 +11,8 @@ from osmodel.payload import wire
 from osmodel.payload.layout import HEADER_SIZE, Header
 from osmodel.payload.manifest import Manifest, Signatures
 from tests.fakes.payloads import KEYS, PrivateKey, manifest_of, small_release, trust
-from update_engine.applying import open_payload
-from update_engine.signatures import verify
+from update_engine.apply.applying import open_payload
+from update_engine.apply.signatures import verify
 
 NEW = small_release()
 RSA_4096 = rsa.generate_private_key(65537, 4096)

@@ -16,8 +16,8 @@ from osmodel.payload.layout import Header
 from osmodel.release import release_to_json
 from tests.fakes.payloads import SmallRelease, manifest_of, small_release
 from tests.fakes.repository import MadeRepository, built, made_repository
-from update_engine.applying import open_payload
-from update_engine.trust import Trust
+from update_engine.apply.applying import open_payload
+from update_engine.trusting.trust import Trust
 
 
 def unsigned(small: SmallRelease) -> bytes:

@@ -12,7 +12,7 @@ from hostio.locations import fetcher_for
 from osmodel.faults import UntrustedData
 from tests.fakes.fetcher import EndlessStream, Meddler, RamStream
 from tests.fakes.repository import MadeRepository, made_repository
-from update_engine.repository import Offer, Repository
+from update_engine.trusting.repository import Offer, Repository
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from osmodel.faults import UntrustedData
 from osmodel.payload.manifest import Signature, Signatures
 from tests.fakes.payloads import KEYS, PrivateKey, public_pem, signature, signatures, trust
-from update_engine.signatures import verify
-from update_engine.trust import Trust
+from update_engine.apply.signatures import verify
+from update_engine.trusting.trust import Trust
 
 DIGEST = bytes(range(32))
 RSA_2048 = rsa.generate_private_key(65537, 2048)

@@ -4,7 +4,7 @@ import pytest
 
 from osmodel.payload.layout import BLOCK
 from tests.fakes.ramdisk import RamDisk
-from update_engine.slotwriter import (
+from update_engine.apply.slotwriter import (
     ROOT_SUPERBLOCK,
     VERITY_SUPERBLOCK,
     SlotWriter,

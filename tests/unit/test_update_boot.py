@@ -18,8 +18,8 @@ from update_engine.core.health import CheckResult, Health, Verdict
 from update_engine.core.planning import Blocked
 from update_engine.health import conclude, examine, find_checks
 from update_engine.returning import go_back
-from update_engine.sources import FromRepository
 from update_engine.status import status_of
+from update_engine.trusting.sources import FromRepository
 from update_engine.updating import Ending, update
 from update_engine.world import World
 

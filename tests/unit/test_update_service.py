@@ -14,7 +14,7 @@ from update_engine.client.cli import Client, run
 from update_engine.memory import Progress
 from update_engine.service import IDLE_SECONDS, SIGNATURE, WORKER, Manager, bus_object
 from update_engine.settings import Settings, UpdateSettings
-from update_engine.sources import FromRepository
+from update_engine.trusting.sources import FromRepository
 from update_engine.updating import update
 
 AT_REST = (0, 0.0, "UPDATE_STATUS_IDLE", "", 0)

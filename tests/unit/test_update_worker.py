@@ -17,8 +17,8 @@ from update_engine.arming import write_table
 from update_engine.core.enginestate import Quarantined
 from update_engine.installing import disarm
 from update_engine.memory import Progress
-from update_engine.sources import FromFile, FromRepository
 from update_engine.status import NEED_REBOOT, status_of
+from update_engine.trusting.sources import FromFile, FromRepository
 from update_engine.updating import Ending, Result, check, update
 
 ENTRY = "twinkeel_1.0.1+3-0.efi"

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from osmodel.faults import UntrustedData
 from osmodel.payload.manifest import Signature, Signatures
-from update_engine.trust import Trust
+from update_engine.trusting.trust import Trust
 
 _MAX_SIGNATURES = 32  # in one blob; bounds the work before anything is authentic
 _RSA_BITS = frozenset({2048, 4096})

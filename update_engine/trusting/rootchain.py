@@ -19,7 +19,7 @@ from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root
 
 from osmodel.faults import UntrustedData
-from update_engine.trust import check_keys_differ
+from update_engine.trusting.trust import check_keys_differ
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,13 +23,18 @@ from osmodel.payload.manifest import Manifest, release_of
 from osmodel.payload.structure import ROOT, UKI, Content, Plan, plan_of
 from osmodel.release import Release
 from osmodel.verity import Superblock, hash_device_size, superblock_with
-from update_engine.operations import Expander
-from update_engine.payloadreader import PayloadReader, Source
-from update_engine.sealing import place_head, prove_root, write_tree
-from update_engine.signatures import verify
-from update_engine.slotwriter import ROOT_SUPERBLOCK, VERITY_SUPERBLOCK, SlotWriter, invalidate
-from update_engine.trust import Trust
-from update_engine.ukiwriter import UkiSink, UkiWriter
+from update_engine.apply.operations import Expander
+from update_engine.apply.payloadreader import PayloadReader, Source
+from update_engine.apply.sealing import place_head, prove_root, write_tree
+from update_engine.apply.signatures import verify
+from update_engine.apply.slotwriter import (
+    ROOT_SUPERBLOCK,
+    VERITY_SUPERBLOCK,
+    SlotWriter,
+    invalidate,
+)
+from update_engine.apply.ukiwriter import UkiSink, UkiWriter
+from update_engine.trusting.trust import Trust
 
 
 @dataclass(frozen=True, slots=True)

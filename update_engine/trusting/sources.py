@@ -15,9 +15,9 @@ from typing import Protocol
 from hostio.fetch import ByteStream
 from osmodel.faults import InvalidInput, UntrustedData
 from osmodel.release import Release
-from update_engine.applying import OpenedPayload, open_payload
+from update_engine.apply.applying import OpenedPayload, open_payload
 from update_engine.core.offers import Choice, Host, choose
-from update_engine.repository import Offer
+from update_engine.trusting.repository import Offer
 from update_engine.world import Releases
 
 

@@ -16,7 +16,7 @@ from hostio.blockdev import BlockDevice
 from osmodel.faults import HostFailure, UntrustedData
 from osmodel.payload.layout import BLOCK
 from osmodel.verity import Superblock, TreeBuilder, VerityTree
-from update_engine.slotwriter import ROOT_SUPERBLOCK
+from update_engine.apply.slotwriter import ROOT_SUPERBLOCK
 
 _PIECE = 1 << 18  # bytes read back at a time
 

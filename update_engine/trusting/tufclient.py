@@ -30,9 +30,9 @@ from tuf.ngclient._internal.trusted_metadata_set import TrustedMetadataSet
 from hostio.clock import Clock
 from hostio.fetch import Fetcher, NotFound, ResumingStream
 from osmodel.faults import HostFailure, TransientFailure, UntrustedData
-from update_engine.metadatacache import LONGEST, ROLES
-from update_engine.rootchain import TrustedRoot
-from update_engine.trust import check_keys_differ
+from update_engine.trusting.metadatacache import LONGEST, ROLES
+from update_engine.trusting.rootchain import TrustedRoot
+from update_engine.trusting.trust import check_keys_differ
 
 ISSUED = "x-twinkeel-issued"
 _LIMITS = UpdaterConfig(
@@ -179,7 +179,7 @@ class _Courier(FetcherInterface):
 
 
 def _check_root_keys(raw: bytes) -> None:
-    """python-tuf counts key ids; see :func:`update_engine.trust.check_keys_differ`."""
+    """python-tuf counts key ids; see :func:`update_engine.trusting.trust.check_keys_differ`."""
     try:
         metadata: Metadata[Root] = Metadata.from_bytes(raw)
     except RepositoryError:

@@ -27,10 +27,10 @@ from hostio.clock import Clock
 from hostio.fetch import ByteStream, Fetcher, ResumingStream
 from osmodel.faults import InvalidInput, TransientFailure, UntrustedData
 from osmodel.release import Release, release_from_json
-from update_engine.metadatacache import MetadataCache
-from update_engine.rootchain import TrustedRoot, trusted_root
-from update_engine.trust import Trust, trust_in
-from update_engine.tufclient import Refreshed, TufClient
+from update_engine.trusting.metadatacache import MetadataCache
+from update_engine.trusting.rootchain import TrustedRoot, trusted_root
+from update_engine.trusting.trust import Trust, trust_in
+from update_engine.trusting.tufclient import Refreshed, TufClient
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from hostio.clock import Clock
 from hostio.locations import fetcher_for
 from osmodel.faults import HostFailure, InvalidInput
-from update_engine.repository import Repository
+from update_engine.trusting.repository import Repository
 
 _NOWHERE = "/nonexistent"  # for machines that are only updated from files
 
