@@ -194,6 +194,11 @@ def test_why_tells_of_an_armed_version_and_of_nothing_else() -> None:
         (EngineState(), {"url": ""}, "No repository is configured"),
         (EngineState(), {}, "has not been asked yet"),
         (EngineState(last_checked=60), {}, "had nothing newer on 1970-01-01 00:01 UTC"),
+        (
+            EngineState(successes=(Success("1.0.1", NEW, 61),), last_checked=60),
+            {},
+            "was last asked",
+        ),
         (EngineState(last_checked=60, objections=("1.0.1 is bad",)), {}, "Not installed: 1.0.1"),
         (FULL, {"root_hash": NEW}, "The last run failed on"),
         (FULL, {"root_hash": NEW}, "What helps: wait."),

@@ -82,7 +82,12 @@ def _no_newer(situation: Situation) -> Iterator[str]:
     elif not state.last_checked:
         yield "The repository has not been asked yet."
     elif not state.objections:
-        yield f"The repository had nothing newer on {moment(state.last_checked)}."
+        # What came up or failed since may be what the repository offered then.
+        since = [
+            one for one in (*state.successes, *state.quarantined) if one.at > state.last_checked
+        ]
+        answer = "was last asked" if since else "had nothing newer"
+        yield f"The repository {answer} on {moment(state.last_checked)}."
 
 
 def _error(problem: Problem) -> Iterator[str]:
