@@ -83,9 +83,8 @@ def _no_newer(situation: Situation) -> Iterator[str]:
         yield "The repository has not been asked yet."
     elif not state.objections:
         # What came up or failed since may be what the repository offered then.
-        since = [
-            one for one in (*state.successes, *state.quarantined) if one.at > state.last_checked
-        ]
+        events = [*(one.at for one in state.successes), *(one.at for one in state.quarantined)]
+        since = any(at > state.last_checked for at in events)
         answer = "was last asked" if since else "had nothing newer"
         yield f"The repository {answer} on {moment(state.last_checked)}."
 
