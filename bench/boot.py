@@ -26,7 +26,6 @@ from builder.machine.hardware import Accel, Hardware
 from builder.machine.world import World
 from hostio.localsocket import free_port
 from hostio.runner import Command, Process, Spawner
-from osmodel.faults import Fault
 
 _COLUMNS = ("CPU s", "wall s", "kernel and initrd, s", "the rest, s")
 _DISK_SIZE = 8 << 30
@@ -125,13 +124,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Entry point."""
-    options = parser().parse_args()
-    try:
-        tables.show(compare(options), as_json=options.json)
-    except Fault as fault:
-        print(f"bench.boot: {fault}", file=sys.stderr)
-        return fault.exit_status
-    return 0
+    return tables.run(parser(), lambda options: [compare(options)])
 
 
 if __name__ == "__main__":

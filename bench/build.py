@@ -24,7 +24,6 @@ from builder.definition import Definition
 from builder.packages import lock, locking, toolstree
 from builder.world import World
 from hostio.runner import Command
-from osmodel.faults import Fault
 
 _VERSION = "1.0.0"
 _KEPT = {"tools", "debs"}  # what a cold build finds
@@ -247,13 +246,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Entry point."""
-    options = parser().parse_args()
-    try:
-        tables.show(compare(options), as_json=options.json)
-    except Fault as fault:
-        print(f"bench.build: {fault}", file=sys.stderr)
-        return fault.exit_status
-    return 0
+    return tables.run(parser(), lambda options: [compare(options)])
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ from builder.machine.cli import choose, local_world
 from builder.machine.guest import Machine, machine
 from builder.machine.hardware import Hardware
 from hostio.localsocket import free_port
-from osmodel.faults import Fault
 
 _COLUMNS = ("processes", "PSS MiB", "of it private MiB")
 _DISK_SIZE = 8 << 30
@@ -128,13 +127,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Entry point."""
-    options = parser().parse_args()
-    try:
-        tables.show(weigh(options), as_json=options.json)
-    except Fault as fault:
-        print(f"bench.memory: {fault}", file=sys.stderr)
-        return fault.exit_status
-    return 0
+    return tables.run(parser(), lambda options: [weigh(options)])
 
 
 if __name__ == "__main__":

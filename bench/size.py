@@ -11,7 +11,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -22,7 +22,6 @@ from builder.boot.disk import SECTOR
 from builder.machine.cli import local_world
 from hostio.runner import Command
 from osmodel import gpt, partitions, uki
-from osmodel.faults import Fault
 
 _COLUMNS = ("MB", "share of its place, %")
 _MB = 1e6
@@ -125,15 +124,13 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Entry point."""
-    options = parser().parse_args()
-    try:
-        for path in options.releases:
-            found = table(Release(path.resolve()), compared=not options.alone)
-            tables.show(found, as_json=options.json)
-    except Fault as fault:
-        print(f"bench.size: {fault}", file=sys.stderr)
-        return fault.exit_status
-    return 0
+    return tables.run(parser(), weighed)
+
+
+def weighed(options: argparse.Namespace) -> Iterator[Table]:
+    """A table for each release."""
+    for path in options.releases:
+        yield table(Release(path.resolve()), compared=not options.alone)
 
 
 if __name__ == "__main__":

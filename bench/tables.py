@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
+
+from osmodel.faults import Fault
 
 _SHOWN_WHOLE = 1000  # numbers from here on lose their fraction
 
@@ -113,6 +116,23 @@ def options(name: str, description: str) -> argparse.ArgumentParser:
 def show(table: Table, *, as_json: bool) -> None:
     """Print a table."""
     print(table.as_json() if as_json else table.as_text())
+
+
+def run(parser: argparse.ArgumentParser, measure: Callable[..., Iterable[Table]]) -> int:
+    """Measure what the command line asks for, print it, and return the exit status.
+
+    Args:
+        parser: made by :func:`options`.
+        measure: takes the parsed options; each table is printed when it is there.
+    """
+    chosen = parser.parse_args()
+    try:
+        for table in measure(chosen):
+            show(table, as_json=chosen.json)
+    except Fault as fault:
+        print(f"{parser.prog}: {fault}", file=sys.stderr)
+        return fault.exit_status
+    return 0
 
 
 def collect(rounds: Sequence[Sequence[float]]) -> tuple[Series, ...]:

@@ -25,7 +25,6 @@ MS_NODEV = 4
 MS_NOEXEC = 8
 MS_MOVE = 8192
 MS_BIND = 4096
-MNT_DETACH = 2
 
 _RB_AUTOBOOT = 0x0123_4567
 # glibc has no wrapper for finit_module; arm64 uses the generic numbers.

@@ -103,17 +103,6 @@ class SysBlock:
         return None
 
 
-def block_disks() -> list[Disk]:
-    """Every disk of this machine, by name."""
-    return SysBlock().disks()
-
-
-def partition_node(disk: str, number: int) -> str | None:
-    """Device node of a partition of a disk, or ``None`` if there is none."""
-    found = SysBlock().partition(disk, number)
-    return found.node if found else None
-
-
 def _listed(directory: Path) -> list[Path]:
     try:
         return sorted(directory.iterdir())

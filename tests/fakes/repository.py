@@ -193,6 +193,14 @@ def made_repository(
     return MadeRepository(directory, created, used, signing)
 
 
+def files(directory: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(directory)): path.read_bytes()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }
+
+
 def versions(offers: Iterable[Offer]) -> list[str]:
     """The versions on offer, sorted."""
     return [str(version) for version in sorted(offer.release.version for offer in offers)]

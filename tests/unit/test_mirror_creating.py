@@ -23,6 +23,7 @@ from tests.fakes.clock import StoppedClock
 from tests.fakes.repository import (
     NOW,
     MadeRepository,
+    files,
     made_repository,
 )
 
@@ -30,14 +31,6 @@ from tests.fakes.repository import (
 @pytest.fixture
 def made(tmp_path: Path) -> MadeRepository:
     return made_repository(tmp_path)
-
-
-def files(directory: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(directory)): path.read_bytes()
-        for path in sorted(directory.rglob("*"))
-        if path.is_file()
-    }
 
 
 def test_private_keys_lie_beside_the_repository_and_are_private(made: MadeRepository) -> None:

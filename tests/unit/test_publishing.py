@@ -20,6 +20,7 @@ from tests.fakes.repository import (
     MadeRepository,
     built,
     copied,
+    files,
     made_repository,
     release,
     versions,
@@ -29,14 +30,6 @@ from tests.fakes.repository import (
 @pytest.fixture
 def made(tmp_path: Path) -> MadeRepository:
     return made_repository(tmp_path)
-
-
-def files(directory: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(directory)): path.read_bytes()
-        for path in sorted(directory.rglob("*"))
-        if path.is_file()
-    }
 
 
 def test_too_few_keys_are_refused_and_the_missing_counted(made: MadeRepository) -> None:
