@@ -22,6 +22,7 @@ from builder.boot.disk import SECTOR
 from builder.machine.cli import local_world
 from hostio.runner import Command
 from osmodel import gpt, partitions, uki
+from osmodel.faults import InvalidInput
 
 _COLUMNS = ("MB", "share of its place, %")
 _MB = 1e6
@@ -130,6 +131,8 @@ def main() -> int:
 def weighed(options: argparse.Namespace) -> Iterator[Table]:
     """A table for each release."""
     for path in options.releases:
+        if not (path / "full.payload").is_file():
+            raise InvalidInput(f"{path}: no release with a payload", hint="see build-image --help")
         yield table(Release(path.resolve()), compared=not options.alone)
 
 
