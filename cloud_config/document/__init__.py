@@ -1,0 +1,1 @@
+"""What a ``#cloud-config`` says: reading, checking, substitution. Pure."""

@@ -1,0 +1,1 @@
+"""From a document to an ordered list of actions. Pure: nothing here touches the machine."""
