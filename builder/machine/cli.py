@@ -23,15 +23,15 @@ import builder.world
 from builder.machine.acceleration import Probe, Verdict, remembered
 from builder.machine.console import Report
 from builder.machine.following import Event, Follower, milestone
-from builder.machine.guest import READY_DEADLINE, Machine, check_image, machine
-from builder.machine.hardware import Accel, Forward, Hardware
+from builder.machine.guest import Machine, check_image, machine
+from builder.machine.hardware import Accel
+from builder.machine.options import add_options, hardware
 from builder.machine.world import Tools, World
 from builder.packages import lock, locking, toolstree
 from hostio.clock import SystemClock
 from hostio.httpfetch import HttpFetcher
-from hostio.localsocket import free_port, port_is_taken
 from hostio.runner import LocalRunner, LocalSpawner, Runner, Spawner
-from osmodel.faults import Fault, InvalidInput
+from osmodel.faults import Fault
 
 _GIB = 1 << 30
 
@@ -39,26 +39,7 @@ _GIB = 1 << 30
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="boot-image", description=__doc__)
-    option = top.add_argument
-    option("image", type=Path, help="output directory of build-image")
-    option("--memory", type=int, default=1024, metavar="MIB", help="memory (default 1024)")
-    option("--cpus", type=int, default=2, metavar="N", help="processors (default 2)")
-    option("--disk-size", type=int, default=8, metavar="GIB", help="disk (default 8)")
-    option("--ssh-port", type=int, metavar="PORT", help="port of 127.0.0.1 (default: a free one)")
-    option(
-        "--forward",
-        type=str,
-        action="append",
-        default=[],
-        metavar="ADDRESS:PORT=HOSTPORT",
-        help="let the guest reach a port of 127.0.0.1, e.g. 10.0.2.100:80=8080",
-    )
-    option("--accel", choices=["auto", *Accel], default="auto", help="default: auto, by a trial")
-    option("--keep", type=Path, metavar="DIR", help="keep the machine there; start it again later")
-    option("--exit-when-ready", action="store_true", help="shut it down once it is ready")
-    option("--deadline", type=float, default=READY_DEADLINE, metavar="SECONDS", help="to be ready")
-    option("--console", action="store_true", help="print the serial console as it comes")
-    option("--json", action="store_true", help="one event per line, for programs")
+    add_options(top)
     return top
 
 
@@ -68,30 +49,6 @@ def choose(wanted: str, world: World, scratch: Path) -> Verdict:
         return Verdict(Accel(wanted), "as asked for")
     probe = Probe(world.tools.spawner(world.spawner, (scratch,)), world.clock, scratch)
     return remembered(world.cache / "acceleration.json", probe.verdict)
-
-
-def hardware(options: argparse.Namespace, accel: Accel) -> Hardware:
-    """What the options ask for.
-
-    Raises:
-        InvalidInput: a size out of range, a port in use, a malformed forward.
-    """
-    for name, least in (("memory", 256), ("cpus", 1), ("disk_size", 1)):
-        if getattr(options, name) < least:
-            shown = name.replace("_", "-")
-            raise InvalidInput(f"--{shown}: at least {least}, got {getattr(options, name)}")
-    if options.ssh_port is not None and port_is_taken(options.ssh_port):
-        raise InvalidInput(
-            f"--ssh-port: port {options.ssh_port} is in use",
-            hint="leave the option out to get a free one",
-        )
-    return Hardware(
-        accel=accel,
-        ssh_port=options.ssh_port or free_port(),
-        memory_mib=options.memory,
-        cpus=options.cpus,
-        forwards=tuple(Forward.parse(text) for text in options.forward),
-    )
 
 
 @dataclass(slots=True)

@@ -107,7 +107,9 @@ class Machine:
         self.files = files
         self.client = SshClient(world.runner, files.key, hardware.ssh_port, files.directory)
         self._clock = world.clock
-        self._spawner = world.tools.spawner(world.spawner, (image.resolve(), files.directory))
+        self._spawner = world.tools.spawner(
+            world.spawner, (image.resolve(), files.directory, *hardware.media)
+        )
         self._monitor = Monitor(lambda: unix_channel(files.monitor, timeout=30))
         self._process: Process | None = None
         self._closed = False

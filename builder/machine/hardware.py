@@ -8,14 +8,14 @@ Source: QEMU 10.0, qemu-system-x86_64(1).
 
 from __future__ import annotations
 
-import base64
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import IPv4Network
 from pathlib import Path
 
-from osmodel.faults import InvalidInput
+from builder.machine import smbios
+from builder.machine.network import DEFAULT_NETWORK, Forward, netdev
 
 REPORT_PORT = "org.twinkeel.report"
 """Name of the virtio-serial port on which a machine says that it is ready."""
@@ -31,52 +31,12 @@ _QEMU = "qemu-system-x86_64"
 # everything the emulator could offer ("max").
 _EMULATED_CPU = "Nehalem"
 
-# QEMU's user network; gateway, name server and the like have the first addresses.
-_NETWORK = ipaddress.IPv4Network("10.0.2.0/24")
-_NETWORK_OWN = (*(_NETWORK[n] for n in range(4)), _NETWORK.broadcast_address)
-
 
 class Accel(StrEnum):
     """Who runs the guest's instructions."""
 
     KVM = "kvm"
     TCG = "tcg"
-
-
-@dataclass(frozen=True, slots=True)
-class Forward:
-    """A TCP service that the guest sees at ``guest_address`` and this host provides.
-
-    Attributes:
-        guest_address: IPv4 address in 10.0.2.0/24 as seen by the guest.
-        guest_port: TCP port there.
-        host_port: TCP port of this host's loopback address.
-    """
-
-    guest_address: str
-    guest_port: int
-    host_port: int
-
-    @classmethod
-    def parse(cls, text: str) -> Forward:
-        """Read ``ADDRESS:PORT=HOSTPORT``.
-
-        Raises:
-            InvalidInput: another form, or an address the guest's network does not have.
-        """
-        guest, _, host_port = text.partition("=")
-        address, _, guest_port = guest.partition(":")
-        if not (guest_port.isdecimal() and host_port.isdecimal()):
-            raise InvalidInput(
-                f"expected ADDRESS:PORT=HOSTPORT, got {text!r}",
-                hint="for example 10.0.2.100:80=8080",
-            )
-        if not _is_free_address(address):
-            raise InvalidInput(
-                f"the guest's network has no free address {address!r}",
-                hint="use 10.0.2.4 to 10.0.2.254",
-            )
-        return cls(address, int(guest_port), int(host_port))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +50,10 @@ class Hardware:
         ssh_port: port of this host's loopback address that leads to the guest's sshd.
         forwards: services of this host the guest may reach.
         credentials: systemd credentials handed to the guest, by name.
+        network: the guest's; addresses of ``forwards`` are in it.
+        media: raw images that the guest sees as further disks it cannot write to.
+        smbios: names in the firmware's tables, see :mod:`builder.machine.smbios`.
+        kernel_args: added to the command line of the kernel image.
     """
 
     accel: Accel
@@ -98,6 +62,10 @@ class Hardware:
     cpus: int = 2
     forwards: tuple[Forward, ...] = ()
     credentials: Mapping[str, bytes] = field(default_factory=dict)
+    network: IPv4Network = DEFAULT_NETWORK
+    media: tuple[Path, ...] = ()
+    smbios: Mapping[str, str] = field(default_factory=dict)
+    kernel_args: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +114,6 @@ class MachineFiles:
         return self.directory / "key"
 
 
-def _is_free_address(text: str) -> bool:
-    try:
-        address = ipaddress.IPv4Address(text)
-    except ValueError:
-        return False
-    return address in _NETWORK and address not in _NETWORK_OWN
-
-
 def qemu_call(hardware: Hardware, files: MachineFiles) -> tuple[str, ...]:
     """The QEMU command line of a machine."""
     return (
@@ -163,12 +123,13 @@ def qemu_call(hardware: Hardware, files: MachineFiles) -> tuple[str, ...]:
         *("-m", str(hardware.memory_mib), "-smp", str(hardware.cpus)),
         *_firmware(files),
         *_drive(files),
+        *_media(hardware),
         *_network(hardware),
         *("-device", "virtio-rng-pci"),
         *_ports(files),
         # A guest that hangs is reset, as the watchdog of a real machine does.
         *("-device", "i6300esb", "-action", "watchdog=reset"),
-        *_credentials(hardware.credentials),
+        *smbios.tables(hardware.smbios, hardware.credentials, hardware.kernel_args),
     )
 
 
@@ -197,11 +158,16 @@ def _drive(files: MachineFiles) -> tuple[str, ...]:
     return ("-drive", drive, "-device", "virtio-blk-pci,drive=disk,bootindex=1")
 
 
+def _media(hardware: Hardware) -> tuple[str, ...]:
+    options: list[str] = []
+    for number, path in enumerate(hardware.media):
+        drive = f"if=none,id=medium{number},format=raw,readonly=on,file={_escaped(path)}"
+        options += ["-drive", drive, "-device", f"virtio-blk-pci,drive=medium{number}"]
+    return tuple(options)
+
+
 def _network(hardware: Hardware) -> tuple[str, ...]:
-    network = f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{hardware.ssh_port}-:22"
-    for forward in hardware.forwards:
-        guest = f"{forward.guest_address}:{forward.guest_port}"
-        network += f",guestfwd=tcp:{guest}-cmd:socat STDIO TCP:127.0.0.1:{forward.host_port}"
+    network = netdev(hardware.network, hardware.ssh_port, hardware.forwards)
     return ("-netdev", network, "-device", "virtio-net-pci,netdev=net,romfile=")
 
 
@@ -214,14 +180,6 @@ def _ports(files: MachineFiles) -> tuple[str, ...]:
         *("-device", f"virtserialport,chardev=report,name={REPORT_PORT}"),
         *("-qmp", f"unix:{_escaped(files.monitor)},server=on,wait=off"),
     )
-
-
-def _credentials(credentials: Mapping[str, bytes]) -> tuple[str, ...]:
-    options: list[str] = []
-    for name, value in sorted(credentials.items()):
-        text = base64.b64encode(value).decode()
-        options += ["-smbios", f"type=11,value=io.systemd.credential.binary:{name}={text}"]
-    return tuple(options)
 
 
 def _escaped(path: Path) -> str:

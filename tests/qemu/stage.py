@@ -1,13 +1,14 @@
 """What a story acts with: images, a mirror, a machine, and a diary."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.machine.acceleration import Verdict
 from builder.machine.guest import Machine, machine
-from builder.machine.hardware import Forward, Hardware
+from builder.machine.hardware import Hardware
+from builder.machine.network import Forward
 from builder.machine.world import World
 from hostio.localsocket import free_port
 from osmodel.faults import HostFailure
@@ -17,6 +18,10 @@ from tests.qemu.workshop import MIRROR_ADDRESS, Mirror, Workshop
 INSIDE = Path(__file__).with_name("inside.py")
 _DISK_SIZE = 8 << 30
 _GONE = "exit 255"  # how the OpenSSH client says that the connection broke
+
+
+def _as_it_is(hardware: Hardware) -> Hardware:
+    return hardware
 
 
 @dataclass(slots=True)
@@ -43,16 +48,18 @@ class Stage:
 
     @contextlib.contextmanager
     def machine(
-        self, release: Path, mirror: Mirror, *, memory_mib: int = 1024
+        self, release: Path, mirror: Mirror, fit: Callable[[Hardware], Hardware] = _as_it_is
     ) -> Iterator[Machine]:
-        """A machine made from ``release`` that finds ``mirror``; not started yet."""
+        """A machine made from ``release`` that finds ``mirror``; not started yet.
+
+        Args:
+            release: directory of the image.
+            mirror: served while the machine exists.
+            fit: changes the hardware, for example its memory or what is attached to it.
+        """
         with mirror.served(self.directory / "mirror.log") as port:
-            hardware = Hardware(
-                accel=self.accel.accel,
-                ssh_port=free_port(),
-                memory_mib=memory_mib,
-                forwards=(Forward(MIRROR_ADDRESS, 80, port),),
-            )
+            forward = Forward(MIRROR_ADDRESS, 80, port)
+            hardware = fit(Hardware(self.accel.accel, free_port(), forwards=(forward,)))
             with machine(
                 self.world, release, self.directory, hardware, disk_size=_DISK_SIZE
             ) as guest:

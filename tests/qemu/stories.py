@@ -4,6 +4,7 @@ Each is one machine on one disk, so that few boots show much.
 """
 
 import json
+from dataclasses import replace
 
 from builder.machine.guest import Machine
 from hostio.clock import SystemClock
@@ -130,7 +131,7 @@ def node(stage: Stage) -> None:
     diary = stage.diary
     release = stage.workshop.build("1.0.0", image="node", publishable=False)
     mirror = stage.workshop.mirror(stage.directory)
-    with stage.machine(release, mirror, memory_mib=2048) as guest:
+    with stage.machine(release, mirror, lambda usual: replace(usual, memory_mib=2048)) as guest:
         guest.start()
         diary.ready("start", guest.wait_ready())
         diary.ask(guest, "start", _NODE)

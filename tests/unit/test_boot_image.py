@@ -85,3 +85,42 @@ def test_a_kept_machine_stays_where_it_was_told(tmp_path: Path) -> None:
     arguments += ["--keep", str(tmp_path / "kept")]
     run(arguments, machine_world(tmp_path, boots))
     assert (tmp_path / "kept" / "disk.qcow2").exists()
+
+
+def test_the_guest_finds_what_the_options_name(tmp_path: Path) -> None:
+    world = machine_world(tmp_path, boots)
+    seed = tmp_path / "seed.iso"
+    seed.write_bytes(b"user data")
+    arguments = [str(image(tmp_path)), "--accel", "tcg", "--exit-when-ready"]
+    arguments += ["--medium", str(seed), "--credential", f"cloud-config.user-data={seed}"]
+    arguments += ["--smbios", "system-manufacturer=Me", "--kernel-arg", "quiet"]
+    arguments += ["--network", "169.254.169.0/24", "--forward", "169.254.169.254:80=8080"]
+    assert run(arguments, world) == 0
+    assert isinstance(world.spawner, ScriptedSpawner)
+    call = " ".join(world.spawner.commands[0].argv)
+    assert f"readonly=on,file={seed}" in call
+    assert "credential.binary:cloud-config.user-data=dXNlciBkYXRh" in call
+    assert "type=1,manufacturer=Me" in call
+    assert "kernel-cmdline-extra=quiet" in call
+    assert "guestfwd=tcp:169.254.169.254:80" in call
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--medium", "/nowhere", "--medium: there is no file /nowhere"),
+        ("--credential", "a=/nowhere", "--credential: /nowhere: No such file"),
+        ("--credential", "a", "--credential: expected NAME="),
+        ("--smbios", "=b", "--smbios: expected NAME="),
+        ("--smbios", "a=b", "no firmware table has 'a'"),
+        ("--network", "here", "not an IPv4 network: 'here'"),
+    ],
+)
+def test_a_wrong_value_is_refused_before_anything_starts(
+    tmp_path: Path, capsys: Captured, option: str, value: str, message: str
+) -> None:
+    world = machine_world(tmp_path)
+    assert run([str(image(tmp_path)), "--accel", "tcg", option, value], world) == 2
+    assert message in capsys.readouterr().err
+    assert isinstance(world.spawner, ScriptedSpawner)
+    assert world.spawner.commands == []

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from builder.machine.hardware import Accel, Forward, Hardware, MachineFiles, qemu_call
+from builder.machine import smbios
+from builder.machine.hardware import Accel, Hardware, MachineFiles, qemu_call
+from builder.machine.network import Forward, parse_network
 from osmodel.faults import InvalidInput
 
 FILES = MachineFiles(Path("/run/m"))
@@ -16,7 +18,9 @@ def call(accel: Accel = Accel.TCG, **parts: object) -> str:
 
 
 def test_the_guest_reaches_no_network() -> None:
-    assert "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:2222-:22" in call()
+    text = call()
+    assert "user,id=net,restrict=on,net=10.0.2.0/24," in text
+    assert ",hostfwd=tcp:127.0.0.1:2222-:22 " in text
 
 
 def test_a_forward_gives_the_guest_one_service_of_this_host() -> None:
@@ -66,7 +70,55 @@ def test_refuses_a_forward_of_another_form(text: str) -> None:
         Forward.parse(text)
 
 
-@pytest.mark.parametrize("address", ["10.0.2.2", "10.0.2.255", "10.0.3.4", "10.0.2.256", "x"])
+@pytest.mark.parametrize(
+    "address", ["10.0.2.2", "10.0.2.15", "10.0.2.255", "10.0.3.4", "10.0.2.256", "x"]
+)
 def test_refuses_a_forward_to_an_address_the_guest_cannot_reach(address: str) -> None:
     with pytest.raises(InvalidInput, match="no free address"):
         Forward.parse(f"{address}:80=8080")
+
+
+def test_a_guest_can_live_where_clouds_keep_their_metadata() -> None:
+    network = parse_network("169.254.169.0/24")
+    forward = Forward.parse("169.254.169.254:80=8080", network)
+    text = call(network=network, forwards=(forward,))
+    assert "net=169.254.169.0/24,host=169.254.169.2,dns=169.254.169.3" in text
+    assert "guestfwd=tcp:169.254.169.254:80-cmd:socat" in text
+
+
+@pytest.mark.parametrize("text", ["", "10.0.2.0", "10.0.2.1/24", "10.0.2.0/30", "fec0::/64"])
+def test_refuses_a_network_qemu_cannot_have(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        parse_network(text)
+
+
+def test_a_medium_is_a_disk_that_cannot_be_written() -> None:
+    text = call(media=(Path("/run/seed.iso"),))
+    assert "id=medium0,format=raw,readonly=on,file=/run/seed.iso" in text
+    assert "-device virtio-blk-pci,drive=medium0" in text
+
+
+def test_names_of_one_firmware_table_share_an_option() -> None:
+    names = {
+        "system-manufacturer": "Amazon, Inc",
+        "system-product-name": "t3",
+        "bios-vendor": "X",
+    }
+    text = call(smbios=names)
+    assert "-smbios type=0,vendor=X -smbios type=1,manufacturer=Amazon,, Inc,product=t3" in text
+
+
+def test_words_for_the_kernel_go_to_the_stub_as_one_string() -> None:
+    wanted = "type=11,value=io.systemd.stub.kernel-cmdline-extra=quiet a=b"
+    assert wanted in call(kernel_args=("quiet", "a=b"))
+
+
+def test_a_name_no_table_has_is_refused_with_those_that_exist() -> None:
+    with pytest.raises(InvalidInput, match="'colour'") as caught:
+        smbios.check({"colour": "red"}, {})
+    assert "system-uuid" in caught.value.hint
+
+
+def test_a_credential_longer_than_an_argument_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="at most 65536"):
+        smbios.check({}, {"big": bytes(65537)})

@@ -1,0 +1,111 @@
+"""The options of ``boot-image``, and the hardware they ask for."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from builder.machine import smbios
+from builder.machine.guest import READY_DEADLINE
+from builder.machine.hardware import Accel, Hardware
+from builder.machine.network import DEFAULT_NETWORK, Forward, parse_network
+from hostio.localsocket import free_port, port_is_taken
+from osmodel.faults import InvalidInput
+
+
+def add_options(top: argparse.ArgumentParser) -> None:
+    """Add them to the command line."""
+    option = top.add_argument
+    option("image", type=Path, help="output directory of build-image")
+    option("--memory", type=int, default=1024, metavar="MIB", help="memory (default 1024)")
+    option("--cpus", type=int, default=2, metavar="N", help="processors (default 2)")
+    option("--disk-size", type=int, default=8, metavar="GIB", help="disk (default 8)")
+    option("--accel", choices=["auto", *Accel], default="auto", help="default: auto, by a trial")
+    option("--keep", type=Path, metavar="DIR", help="keep the machine there; start it again later")
+    option("--exit-when-ready", action="store_true", help="shut it down once it is ready")
+    option("--deadline", type=float, default=READY_DEADLINE, metavar="SECONDS", help="to be ready")
+    option("--console", action="store_true", help="print the serial console as it comes")
+    option("--json", action="store_true", help="one event per line, for programs")
+    _add_network(top)
+    _add_contents(top)
+
+
+def _add_network(top: argparse.ArgumentParser) -> None:
+    option = top.add_argument
+    option("--ssh-port", type=int, metavar="PORT", help="port of 127.0.0.1 (default: a free one)")
+    option("--network", default=str(DEFAULT_NETWORK), metavar="NET", help="the guest's network")
+    option(
+        "--forward",
+        action="append",
+        default=[],
+        metavar="ADDRESS:PORT=HOSTPORT",
+        help="let the guest reach a port of 127.0.0.1, e.g. 10.0.2.100:80=8080",
+    )
+
+
+def _add_contents(top: argparse.ArgumentParser) -> None:
+    """What the guest finds when it starts."""
+
+    def several(name: str, metavar: str, text: str) -> None:
+        top.add_argument(name, action="append", default=[], metavar=metavar, help=text)
+
+    several("--medium", "FILE", "a disk image the guest can read, e.g. a configuration drive")
+    several("--credential", "NAME=FILE", "a systemd credential")
+    several("--smbios", "NAME=VALUE", "a name of dmidecode(8), e.g. system-manufacturer=Me")
+    several("--kernel-arg", "WORD", "a word for the end of the kernel command line")
+
+
+def hardware(options: argparse.Namespace, accel: Accel) -> Hardware:
+    """What the options ask for.
+
+    Raises:
+        InvalidInput: a size out of range, a port in use, a malformed value, a missing file.
+    """
+    for name, least in (("memory", 256), ("cpus", 1), ("disk_size", 1)):
+        if getattr(options, name) < least:
+            shown = name.replace("_", "-")
+            raise InvalidInput(f"--{shown}: at least {least}, got {getattr(options, name)}")
+    if options.ssh_port is not None and port_is_taken(options.ssh_port):
+        raise InvalidInput(
+            f"--ssh-port: port {options.ssh_port} is in use",
+            hint="leave the option out to get a free one",
+        )
+    network = parse_network(options.network)
+    credentials = _read(_pairs("credential", options.credential))
+    names = _pairs("smbios", options.smbios)
+    smbios.check(names, credentials)
+    return Hardware(
+        accel=accel,
+        ssh_port=options.ssh_port or free_port(),
+        memory_mib=options.memory,
+        cpus=options.cpus,
+        forwards=tuple(Forward.parse(text, network) for text in options.forward),
+        credentials=credentials,
+        network=network,
+        media=tuple(_medium(Path(path)) for path in options.medium),
+        smbios=names,
+        kernel_args=tuple(options.kernel_arg),
+    )
+
+
+def _pairs(option: str, texts: list[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise InvalidInput(f"--{option}: expected NAME=..., got {text!r}")
+        pairs[name] = value
+    return pairs
+
+
+def _read(files: dict[str, str]) -> dict[str, bytes]:
+    try:
+        return {name: Path(path).read_bytes() for name, path in files.items()}
+    except OSError as error:
+        raise InvalidInput(f"--credential: {error.filename}: {error.strerror}") from error
+
+
+def _medium(path: Path) -> Path:
+    if not path.is_file():
+        raise InvalidInput(f"--medium: there is no file {path}")
+    return path.resolve()
