@@ -1,0 +1,47 @@
+"""All the way from the bytes of user data to what they ask for.
+
+This is what the commands and the boot path call; the steps are
+:mod:`~cloud_config.document.userdata` (parts),
+:mod:`~cloud_config.document.substitution` (addresses) and
+:mod:`~cloud_config.document.reading` (one document).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cloud_config.document.findings import Finding, Level
+from cloud_config.document.model import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the user data asks for.
+
+    Attributes:
+        document: all ``#cloud-config`` parts merged.
+        scripts: parts that begin with ``#!``, in order, substituted.
+        findings: about all of it, in the order of lines.
+    """
+
+    document: Document
+    scripts: tuple[bytes, ...] = field(default=(), repr=False)
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether something was said that cannot be done."""
+        return any(finding.level is Level.ERROR for finding in self.findings)
+
+
+def interpret(data: bytes, addresses: Mapping[str, str]) -> Wishes:
+    """Read user data whatever its form; never raises for what is in it.
+
+    Args:
+        data: as the source gave it: a document, a script, gzip or multipart MIME.
+        addresses: ``public_ipv4``, ``private_ipv4``, ``public_ipv6`` and
+            ``private_ipv6`` as far as known.
+    """
+    del data, addresses
+    return Wishes(Document())
