@@ -1,0 +1,37 @@
+"""What has to be known of a machine before a plan can be made for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cloud_config.sources.metadata import Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One machine, as far as it changes a plan; everything empty is a bare machine.
+
+    Attributes:
+        hostname: in force at this moment.
+        users: accounts that exist.
+        units: unit files that are installed, by file name; ``None`` if unknown.
+        links: top-level directories that are symbolic links, such as ``/home``
+            to ``/var/home``: systemd mounts on real paths only.
+        update_conf: text of /etc/coreos/update.conf, empty if there is none.
+        update_conf_default: text of /usr/share/coreos/update.conf.
+        environment: text of /etc/environment.
+        metadata: what the platform says.
+    """
+
+    hostname: str = ""
+    users: frozenset[str] = frozenset()
+    units: frozenset[str] | None = None
+    links: dict[str, str] = field(default_factory=dict)
+    update_conf: str = ""
+    update_conf_default: str = ""
+    environment: str = ""
+    metadata: Metadata = field(default_factory=Metadata)
+
+    def has_unit(self, name: str) -> bool:
+        """Whether a unit of that name can be started; yes if nobody looked."""
+        return self.units is None or name in self.units
