@@ -118,6 +118,9 @@ class LocalRunner:
         except subprocess.CalledProcessError as error:
             tail = error.stderr[-_KEPT_OUTPUT:].decode(errors="replace").strip()
             raise HostFailure(f"exit {error.returncode}: {command}\n{tail}") from error
+        except (OSError, ValueError) as error:
+            # Too long for the kernel, or no text that a program can be called with.
+            raise HostFailure(f"can not run {command.argv[0]}: {error}") from error
         return done.stdout
 
 

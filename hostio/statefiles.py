@@ -127,8 +127,18 @@ class DirectoryArchive:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(
+    path: Path,
+    *,
+    busy: str = "another update operation is running",
+    hint: str = "see `update-ctl status`",
+) -> Iterator[None]:
     """Hold an exclusive lock on ``path``; the kernel drops it with the process.
+
+    Args:
+        path: of the lock file.
+        busy: what to say when somebody else holds it.
+        hint: and what to do then.
 
     Raises:
         TransientFailure: another process holds it.
@@ -143,9 +153,7 @@ def locked(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise TransientFailure(
-                "another update operation is running", hint="see `update-ctl status`"
-            ) from error
+            raise TransientFailure(busy, hint=hint) from error
         yield
     finally:
         os.close(descriptor)
