@@ -56,7 +56,7 @@ setenv order "@ZERO@ @ONE@"
 if test -n "${seq0}"; then
   if test -n "${seq1}"; then
     setexpr ahead 0x${seq1} - 0x${seq0}
-    setexpr ahead 0x${ahead} \\& 0xffff
+    setexpr ahead 0x${ahead} "&" 0xffff
     if test 0x${ahead} -ge 0x8000; then
       setenv order "@ONE@ @ZERO@"
     else
@@ -79,14 +79,15 @@ EFI/Linux/twinkeel_${slot}.efi && bootefi ${ramdisk_addr_r} ${fdt}; \
 echo "twinkeel: slot ${slot} does not start"'
 
 # Works on: seq first a b order. Sets: saved.
-setenv save_state 'setenv saved; setexpr seq 0x${seq} + 1; setexpr seq 0x${seq} \\& 0xffff; \
+setenv save_state 'setenv saved; setexpr seq 0x${seq} + 1; setexpr seq 0x${seq} "&" 0xffff; \
 env export -c -s @SIZE@ ${buf0} seq first a b; \
 for file in ${order}; do if save ${part} ${buf0} ${file} @SIZE@; then \
 mw.b ${buf2} 0 @SIZE@; if load ${part} ${buf2} ${file}; then \
 if cmp.b ${buf0} ${buf2} @SIZE@; then setenv saved 1; fi; fi; fi; done'
 
-for slot in ${slots}; do
-  setenv slot ${slot}
+# A loop's own name must not be that of a variable: the variable would win.
+for one in ${slots}; do
+  setenv slot ${one}
   if test ${slot} = a; then setenv mark ${a}; else setenv mark ${b}; fi
   if test "${mark}" = good; then run start; fi
   if test "${mark}" -gt 0; then
@@ -103,7 +104,7 @@ for slot in ${slots}; do
   fi
 done
 echo "twinkeel: no slot is left, starting what loads"
-for slot in ${slots}; do setenv slot ${slot}; run start; done
+for one in ${slots}; do setenv slot ${one}; run start; done
 sleep @PAUSE@
 reset
 """
