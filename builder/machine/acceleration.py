@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.machine.hardware import FIRMWARE_CODE, Accel
+from builder.machine.boards import TRAITS, Board
+from builder.machine.hardware import Accel
 from hostio.clock import Clock
 from hostio.durable import replace_file
 from hostio.runner import Command, Process, Spawner
@@ -24,6 +25,7 @@ _DEVICE = Path("/dev/kvm")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _DEADLINE = 10.0  # seconds; emulation needs two, hardware less than one
 _PROOF = b"BdsDxe: "  # the firmware's boot device selection is reached
+_OWN = {"x86_64": Board.PC, "arm64": Board.VIRT}  # the machine with a host's processor
 _FAILURE = "KVM internal error"
 
 
@@ -49,12 +51,14 @@ class Probe:
         clock: measures the deadline.
         scratch: directory for the probe's files.
         device: KVM's device node.
+        architecture: of this host.
     """
 
     spawner: Spawner
     clock: Clock
     scratch: Path
     device: Path = _DEVICE
+    architecture: str = "x86_64"
 
     def verdict(self) -> Verdict:
         """Try KVM and say what to use."""
@@ -75,10 +79,12 @@ class Probe:
         output = self.scratch / "probe-qemu.log"
         for file in (serial, output):
             file.write_bytes(b"")
+        traits = TRAITS[_OWN[self.architecture]]
+        assert traits.flash is not None
         call = (
-            *("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none"),
-            *("-machine", "q35,smm=off", "-accel", "kvm", "-cpu", "host", "-m", "256"),
-            *("-drive", f"if=pflash,format=raw,readonly=on,file={FIRMWARE_CODE}"),
+            *(traits.qemu, "-nodefaults", "-no-user-config", "-display", "none"),
+            *("-machine", traits.machine, "-accel", "kvm", "-cpu", "host", "-m", "256"),
+            *("-drive", f"if=pflash,format=raw,readonly=on,file={traits.flash[0]}"),
             *("-serial", f"file:{serial}"),
         )
         process = self.spawner.spawn(Command(call), output)
@@ -101,6 +107,19 @@ class Probe:
                 return f"QEMU ended with status {status}: {lines[-1] if lines else 'no message'}"
             self.clock.sleep(0.1)
         return f"a test guest did nothing in {_DEADLINE:g} s"
+
+
+def obstacle(board: Board, architecture: str) -> str:
+    """Why a machine has to be emulated on this host; empty if that is to be tried.
+
+    Args:
+        board: the machine.
+        architecture: of this host.
+    """
+    traits = TRAITS[board]
+    if traits.target.architecture != architecture:
+        return f"this host is {architecture}, the image {traits.target.architecture}"
+    return "" if traits.is_virtual else "QEMU emulates such boards"
 
 
 def remembered(cache: Path, probe: Callable[[], Verdict], *, boot_id: Path = _BOOT_ID) -> Verdict:

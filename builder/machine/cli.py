@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import functools
 import os
+import platform
 import shlex
 import signal
 import sys
@@ -20,20 +21,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import builder.world
-from builder.machine.acceleration import Probe, Verdict, remembered
+from builder.machine import boards
+from builder.machine.acceleration import Probe, Verdict, obstacle, remembered
+from builder.machine.boards import Board
 from builder.machine.console import Report
 from builder.machine.following import Event, Follower, milestone
-from builder.machine.guest import Machine, check_image, machine
+from builder.machine.guest import Machine, machine
 from builder.machine.hardware import Accel
 from builder.machine.options import add_options, hardware
+from builder.machine.preparing import check_image
 from builder.machine.world import Tools, World
 from builder.packages import lock, locking, toolstree
+from hostio.binaryformats import KernelFormats
 from hostio.clock import SystemClock
 from hostio.httpfetch import HttpFetcher
+from hostio.kernelcalls import KernelMounts
 from hostio.runner import LocalRunner, LocalSpawner, Runner, Spawner
-from osmodel.faults import Fault
+from osmodel.faults import Fault, InvalidInput
 
 _GIB = 1 << 30
+# Linux's name of a processor, and ours.
+_ARCHITECTURES = {"aarch64": "arm64"}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,11 +51,21 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def choose(wanted: str, world: World, scratch: Path) -> Verdict:
-    """The acceleration to use: as wanted, or by a trial that is remembered."""
+def choose(wanted: str, world: World, scratch: Path, board: Board = Board.PC) -> Verdict:
+    """The acceleration to use: as wanted, or by a trial that is remembered.
+
+    Raises:
+        InvalidInput: acceleration is wanted where there can be none.
+    """
+    reason = obstacle(board, world.architecture)
+    if wanted == Accel.KVM and reason:
+        raise InvalidInput(f"--accel: no kvm for {board}: {reason}", hint="use --accel tcg")
     if wanted != "auto":
         return Verdict(Accel(wanted), "as asked for")
-    probe = Probe(world.tools.spawner(world.spawner, (scratch,)), world.clock, scratch)
+    if reason:
+        return Verdict(Accel.TCG, reason)
+    spawner = world.tools.spawner(world.spawner, (scratch,))
+    probe = Probe(spawner, world.clock, scratch, architecture=world.architecture)
     return remembered(world.cache / "acceleration.json", probe.verdict)
 
 
@@ -96,9 +114,12 @@ class _Session:
         self._write(milestone(name, detail, self.seconds()))
 
     def _ready(self, report: Report) -> None:
-        command = shlex.join(self.guest.client.command_line())
-        text = f"ready: version {report.version}, slot {report.slot}\n{'':11}{command}"
-        self.tell("ready", text, status=report.status, ssh=self.guest.client.command_line())
+        ssh: Sequence[str] = ()
+        text = f"ready: version {report.version}, slot {report.slot}"
+        if self.guest.hardware.traits.is_virtual:
+            ssh = self.guest.client.command_line()
+            text += f"\n{'':11}{shlex.join(ssh)}"
+        self.tell("ready", text, status=report.status, ssh=ssh)
 
     def _console(self) -> None:
         if self.options.console:
@@ -134,13 +155,16 @@ def _failed(fault: Fault) -> int:
 
 def _boot(options: argparse.Namespace, world: World, directory: Path) -> None:
     check_image(options.image)
-    verdict = choose(options.accel, world, directory)
-    parts = hardware(options, verdict.accel)
+    wanted = Board(options.machine) if options.machine else None
+    board = boards.choose(boards.target_of(options.image), wanted)
+    verdict = choose(options.accel, world, directory, board)
+    parts = hardware(options, verdict.accel, board)
     size = options.disk_size * _GIB
     with machine(world, options.image, directory, parts, disk_size=size) as guest:
         session = _Session(guest, world, options, world.clock.monotonic())
-        text = f"starting with {verdict.accel}: {verdict.reason}"
-        session.tell("start", text, accel=verdict.accel, reason=verdict.reason)
+        text = f"starting {board} with {verdict.accel}: {verdict.reason}"
+        facts = {"machine": board, "accel": verdict.accel, "reason": verdict.reason}
+        session.tell("start", text, **facts)
         try:
             session.run()
         finally:
@@ -197,6 +221,7 @@ def local_world() -> World:
         runner=runner,
         fetcher=HttpFetcher(clock),
         clock=clock,
+        formats=KernelFormats(KernelMounts()),
         environment=os.environ,
         home=Path.home(),
     )
@@ -212,6 +237,7 @@ def local_world() -> World:
         spawner=LocalSpawner(),
         clock=clock,
         cache=place.cache.directory,
+        architecture=_ARCHITECTURES.get(platform.machine(), platform.machine()),
     )
 
 

@@ -13,10 +13,16 @@ from dataclasses import dataclass
 
 from osmodel.faults import UntrustedData
 
-_FIRMWARE = re.compile(r"BdsDxe: starting Boot\d+ .* from PciRoot")
-_GAVE_UP = re.compile(r"BdsDxe: starting Boot\d+ .* from Fv|BdsDxe: No bootable option")
+# OVMF and AAVMF start the loader; U-Boot runs the script that is our loader there.
+_FIRMWARE = re.compile(
+    r"BdsDxe: starting Boot\d+ .* from PciRoot|^## Executing script at", re.MULTILINE
+)
+_GAVE_UP = re.compile(
+    r"BdsDxe: starting Boot\d+ .* from Fv|BdsDxe: No bootable option|^=> ", re.MULTILINE
+)
 _SLOT = re.compile(r"twinkeel: starting slot ([ab]) on ")
 # Colours, cursor movements and the carriage returns of a serial line.
+_PRINTED = re.compile(r"twinkeel-report: (\{.*\})$", re.MULTILINE)
 _CONTROL = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[()][A-Z0-9]|\r")
 
 MILESTONES: Mapping[str, re.Pattern[str]] = {"firmware": _FIRMWARE, "slot": _SLOT}
@@ -67,16 +73,25 @@ def reports(lines: bytes) -> list[Report]:
     Raises:
         UntrustedData: a line that is no report.
     """
-    found: list[Report] = []
-    for line in lines.split(b"\n")[:-1]:
-        text = line.strip(b"\x00\r ")
-        if not text.endswith(b"}"):
-            continue
-        try:
-            status = json.loads(text)["status"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise UntrustedData(f"not a report: {text[:200]!r}") from error
-        if not isinstance(status, dict) or not {"version", "slot"} <= set(status):
-            raise UntrustedData(f"not a status: {text[:200]!r}")
-        found.append(Report(status))
-    return found
+    texts = [line.strip(b"\x00\r ") for line in lines.split(b"\n")[:-1]]
+    return [_report(text) for text in texts if text.endswith(b"}")]
+
+
+def printed_reports(text: str) -> list[Report]:
+    """The reports of a machine that has no port for them, from its console.
+
+    Raises:
+        UntrustedData: a line that is no report.
+    """
+    complete = text[: text.rfind("\n") + 1]
+    return [_report(found.encode()) for found in _PRINTED.findall(complete)]
+
+
+def _report(text: bytes) -> Report:
+    try:
+        status = json.loads(text)["status"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UntrustedData(f"not a report: {text[:200]!r}") from error
+    if not isinstance(status, dict) or not {"version", "slot"} <= set(status):
+        raise UntrustedData(f"not a status: {text[:200]!r}")
+    return Report(status)

@@ -15,20 +15,16 @@ from typing import Self
 
 from builder.machine import console
 from builder.machine.console import Report
-from builder.machine.hardware import (
-    FIRMWARE_VARS,
-    SSH_KEY_CREDENTIAL,
-    Hardware,
-    MachineFiles,
-    qemu_call,
-)
+from builder.machine.hardware import SSH_KEY_CREDENTIAL, Hardware, MachineFiles
 from builder.machine.monitor import Monitor
+from builder.machine.preparing import prepare
+from builder.machine.qemucall import qemu_call
 from builder.machine.sshclient import SshClient, make_key
 from builder.machine.world import World
 from hostio.localsocket import unix_channel
 from hostio.rangelock import is_locked
 from hostio.runner import Command, Process
-from osmodel.faults import HostFailure, InvalidInput
+from osmodel.faults import HostFailure
 
 READY_DEADLINE = 900.0
 """Seconds a start may take: an idle host needs 40, a loaded one was seen to need 220."""
@@ -37,55 +33,6 @@ _POLL = 0.2  # seconds between two looks at a log file
 _SHUTDOWN_DEADLINE = 180.0
 _END_DEADLINE = 60.0  # seconds for a killed QEMU to be gone
 _QUOTED_LINES = 15
-# A Unix socket's path has 107 bytes at most; OpenSSH adds 18 to the longest name.
-_LONGEST_PATH = 80
-
-
-def check_image(image: Path) -> Path:
-    """The disk in an output directory of ``build-image``.
-
-    Raises:
-        InvalidInput: there is none.
-    """
-    disk = image / "disk.raw"
-    if not disk.is_file():
-        raise InvalidInput(
-            f"{image}: there is no disk.raw in it",
-            hint="make one with: build-image images/minimal",
-        )
-    return disk
-
-
-def prepare(world: World, image: Path, directory: Path, *, disk_size: int) -> MachineFiles:
-    """Make the disk and the firmware variables of a machine, unless they are there.
-
-    Args:
-        world: where the tools are.
-        image: output directory of ``build-image``.
-        directory: the machine's own directory.
-        disk_size: bytes; the disk is at least as large as the image.
-
-    Raises:
-        InvalidInput: ``image`` has no disk in it, or ``directory`` is too deep.
-        HostFailure: a tool failed.
-    """
-    files = MachineFiles(directory)
-    disk = check_image(image)
-    if len(str(directory)) > _LONGEST_PATH:
-        raise InvalidInput(
-            f"{directory}: the path is too long for the sockets in it",
-            hint=f"use a directory with at most {_LONGEST_PATH} characters",
-        )
-    directory.mkdir(parents=True, exist_ok=True)
-    tools = world.tools.runner((image.resolve(), directory))
-    if not files.disk.exists():
-        size = max(disk_size, disk.stat().st_size)
-        backing = ("-b", str(disk.resolve()), "-F", "raw")
-        create = ("qemu-img", "create", "-q", "-f", "qcow2", *backing)
-        tools.run(Command((*create, str(files.disk), str(size))))
-    if not files.variables.exists():
-        tools.run(Command(("cp", "--no-preserve=mode", str(FIRMWARE_VARS), str(files.variables))))
-    return files
 
 
 class Machine:
@@ -101,9 +48,9 @@ class Machine:
     """
 
     def __init__(self, world: World, image: Path, files: MachineFiles, hardware: Hardware) -> None:
-        key = make_key(world.runner, files.key)
-        credentials = {**hardware.credentials, SSH_KEY_CREDENTIAL: key.encode() + b"\n"}
-        self.hardware = replace(hardware, credentials=credentials)
+        key = make_key(world.runner, files.key).encode() + b"\n"
+        keys = {SSH_KEY_CREDENTIAL: key} if hardware.traits.is_virtual else {}
+        self.hardware = replace(hardware, credentials={**hardware.credentials, **keys})
         self.files = files
         self.client = SshClient(world.runner, files.key, hardware.ssh_port, files.directory)
         self._clock = world.clock
@@ -114,7 +61,7 @@ class Machine:
         self._process: Process | None = None
         self._closed = False
         self._switched_on = 0  # characters on the console before this start
-        self._seen = len(console.reports(_content(files.reports)))
+        self._seen = len(self._reports())
 
     def __enter__(self) -> Self:
         return self
@@ -152,7 +99,7 @@ class Machine:
 
     def report(self) -> Report | None:
         """The next report that was not returned yet, if there is one."""
-        known = console.reports(_content(self.files.reports))
+        known = self._reports()
         if len(known) <= self._seen:
             return None
         self.client.hang_up(self._seen)
@@ -246,6 +193,11 @@ class Machine:
         self._closed = True
         self.powercut()
 
+    def _reports(self) -> list[Report]:
+        if self.hardware.traits.is_virtual:
+            return console.reports(_content(self.files.reports))
+        return console.printed_reports(self.text)
+
     def _wait_for_the_disk(self) -> None:
         """QEMU may outlive the process that confined it by a moment."""
         end = self._clock.monotonic() + _END_DEADLINE
@@ -266,7 +218,7 @@ def machine(
     world: World, image: Path, directory: Path, hardware: Hardware, *, disk_size: int
 ) -> Iterator[Machine]:
     """A machine with its disk prepared; QEMU ends with the block."""
-    files = prepare(world, image, directory, disk_size=disk_size)
+    files = prepare(world, image, directory, disk_size=disk_size, board=hardware.board)
     with Machine(world, image, files, hardware) as guest:
         yield guest
 

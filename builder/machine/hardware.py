@@ -1,10 +1,4 @@
-"""The virtual machine as data: what it consists of, and the QEMU call that makes it.
-
-Nothing here starts anything. The guest never reaches a network: user networking
-is always restricted, and only the ports named in ``forwards`` lead to this host.
-
-Source: QEMU 10.0, qemu-system-x86_64(1).
-"""
+"""One virtual machine as data: what it consists of and which files are its own."""
 
 from __future__ import annotations
 
@@ -15,21 +9,11 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from builder.machine import smbios
-from builder.machine.network import DEFAULT_NETWORK, Forward, netdev
-
-REPORT_PORT = "org.twinkeel.report"
-"""Name of the virtio-serial port on which a machine says that it is ready."""
-
-FIRMWARE_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
-FIRMWARE_VARS = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
-"""Firmware inside the tools tree: the code, and the template of its variables."""
+from builder.machine.boards import TRAITS, Board, Traits
+from builder.machine.network import DEFAULT_NETWORK, Forward
+from osmodel.faults import InvalidInput
 
 SSH_KEY_CREDENTIAL = "ssh.authorized_keys.root"
-
-_QEMU = "qemu-system-x86_64"
-# Modern enough for every x86-64 distribution, and a third faster to emulate than
-# everything the emulator could offer ("max").
-_EMULATED_CPU = "Nehalem"
 
 
 class Accel(StrEnum):
@@ -45,8 +29,8 @@ class Hardware:
 
     Attributes:
         accel: who runs the instructions.
-        memory_mib: size of the memory in MiB.
-        cpus: number of processors.
+        memory_mib: size of the memory in MiB; some boards have a size of their own.
+        cpus: number of processors; likewise.
         ssh_port: port of this host's loopback address that leads to the guest's sshd.
         forwards: services of this host the guest may reach.
         credentials: systemd credentials handed to the guest, by name.
@@ -54,6 +38,7 @@ class Hardware:
         media: raw images that the guest sees as further disks it cannot write to.
         smbios: names in the firmware's tables, see :mod:`builder.machine.smbios`.
         kernel_args: added to the command line of the kernel image.
+        board: the kind of machine.
     """
 
     accel: Accel
@@ -66,6 +51,35 @@ class Hardware:
     media: tuple[Path, ...] = ()
     smbios: Mapping[str, str] = field(default_factory=dict)
     kernel_args: tuple[str, ...] = ()
+    board: Board = Board.PC
+
+    @property
+    def traits(self) -> Traits:
+        """What its board decides."""
+        return TRAITS[self.board]
+
+    def check(self) -> None:
+        """Refuse what the machine cannot have.
+
+        Raises:
+            InvalidInput: it is asked for all the same.
+        """
+        smbios.check(self.smbios, self.credentials)
+        if self.traits.is_virtual:
+            return
+        wanted = {
+            "forwarded ports": self.forwards,
+            "credentials": self.credentials,
+            "media": self.media,
+            "firmware tables": self.smbios,
+            "further words for the kernel": self.kernel_args,
+        }
+        for name, value in wanted.items():
+            if value:
+                raise InvalidInput(
+                    f"{self.board} has no {name} here",
+                    hint=f"the same image runs on {Board.U_BOOT}, which has",
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +101,16 @@ class MachineFiles:
     def variables(self) -> Path:
         """The firmware's variables."""
         return self.directory / "variables.fd"
+
+    @property
+    def kernel(self) -> Path:
+        """What a board's own firmware starts, taken from the image."""
+        return self.directory / "kernel.bin"
+
+    @property
+    def device_tree(self) -> Path:
+        """The board's description, taken from the image."""
+        return self.directory / "board.dtb"
 
     @property
     def console(self) -> Path:
@@ -112,76 +136,3 @@ class MachineFiles:
     def key(self) -> Path:
         """Private SSH key of this machine's operator."""
         return self.directory / "key"
-
-
-def qemu_call(hardware: Hardware, files: MachineFiles) -> tuple[str, ...]:
-    """The QEMU command line of a machine."""
-    return (
-        _QEMU,
-        *("-nodefaults", "-no-user-config", "-display", "none"),
-        *("-machine", "q35,smm=off", *_processor(hardware)),
-        *("-m", str(hardware.memory_mib), "-smp", str(hardware.cpus)),
-        *_firmware(files),
-        *_drive(files),
-        *_media(hardware),
-        *_network(hardware),
-        *("-device", "virtio-rng-pci"),
-        *_ports(files),
-        # A guest that hangs is reset, as the watchdog of a real machine does.
-        *("-device", "i6300esb", "-action", "watchdog=reset"),
-        *smbios.tables(hardware.smbios, hardware.credentials, hardware.kernel_args),
-    )
-
-
-def _processor(hardware: Hardware) -> tuple[str, ...]:
-    if hardware.accel is Accel.KVM:
-        return ("-accel", "kvm", "-cpu", "host")
-    return ("-accel", "tcg,thread=multi", "-cpu", _EMULATED_CPU)
-
-
-def _firmware(files: MachineFiles) -> tuple[str, ...]:
-    return (
-        *("-drive", f"if=pflash,format=raw,readonly=on,file={FIRMWARE_CODE}"),
-        *("-drive", f"if=pflash,format=raw,file={_escaped(files.variables)}"),
-        # A failed network boot costs a minute each.
-        *("-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n"),
-        *("-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=n"),
-    )
-
-
-def _drive(files: MachineFiles) -> tuple[str, ...]:
-    # Flushes of the guest reach the file; a killed QEMU is then a power cut that
-    # loses at most what the guest had not flushed.
-    drive = (
-        f"if=none,id=disk,format=qcow2,cache=writeback,discard=unmap,file={_escaped(files.disk)}"
-    )
-    return ("-drive", drive, "-device", "virtio-blk-pci,drive=disk,bootindex=1")
-
-
-def _media(hardware: Hardware) -> tuple[str, ...]:
-    options: list[str] = []
-    for number, path in enumerate(hardware.media):
-        drive = f"if=none,id=medium{number},format=raw,readonly=on,file={_escaped(path)}"
-        options += ["-drive", drive, "-device", f"virtio-blk-pci,drive=medium{number}"]
-    return tuple(options)
-
-
-def _network(hardware: Hardware) -> tuple[str, ...]:
-    network = netdev(hardware.network, hardware.ssh_port, hardware.forwards)
-    return ("-netdev", network, "-device", "virtio-net-pci,netdev=net,romfile=")
-
-
-def _ports(files: MachineFiles) -> tuple[str, ...]:
-    return (
-        *("-chardev", f"file,id=console,append=on,path={_escaped(files.console)}"),
-        *("-serial", "chardev:console"),
-        *("-chardev", f"file,id=report,append=on,path={_escaped(files.reports)}"),
-        *("-device", "virtio-serial-pci"),
-        *("-device", f"virtserialport,chardev=report,name={REPORT_PORT}"),
-        *("-qmp", f"unix:{_escaped(files.monitor)},server=on,wait=off"),
-    )
-
-
-def _escaped(path: Path) -> str:
-    """A path as a value in QEMU's comma-separated options."""
-    return str(path).replace(",", ",,")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from builder.machine import smbios
+from builder.machine.boards import Board
 from builder.machine.guest import READY_DEADLINE
 from builder.machine.hardware import Accel, Hardware
 from builder.machine.network import DEFAULT_NETWORK, Forward, parse_network
@@ -17,6 +17,7 @@ def add_options(top: argparse.ArgumentParser) -> None:
     """Add them to the command line."""
     option = top.add_argument
     option("image", type=Path, help="output directory of build-image")
+    option("--machine", choices=[*Board], help="default: what the image is made for")
     option("--memory", type=int, default=1024, metavar="MIB", help="memory (default 1024)")
     option("--cpus", type=int, default=2, metavar="N", help="processors (default 2)")
     option("--disk-size", type=int, default=8, metavar="GIB", help="disk (default 8)")
@@ -55,11 +56,12 @@ def _add_contents(top: argparse.ArgumentParser) -> None:
     several("--kernel-arg", "WORD", "a word for the end of the kernel command line")
 
 
-def hardware(options: argparse.Namespace, accel: Accel) -> Hardware:
+def hardware(options: argparse.Namespace, accel: Accel, board: Board) -> Hardware:
     """What the options ask for.
 
     Raises:
-        InvalidInput: a size out of range, a port in use, a malformed value, a missing file.
+        InvalidInput: a size out of range, a port in use, a malformed value, a missing
+            file, or something the machine cannot have.
     """
     for name, least in (("memory", 256), ("cpus", 1), ("disk_size", 1)):
         if getattr(options, name) < least:
@@ -71,21 +73,21 @@ def hardware(options: argparse.Namespace, accel: Accel) -> Hardware:
             hint="leave the option out to get a free one",
         )
     network = parse_network(options.network)
-    credentials = _read(_pairs("credential", options.credential))
-    names = _pairs("smbios", options.smbios)
-    smbios.check(names, credentials)
-    return Hardware(
+    wanted = Hardware(
         accel=accel,
         ssh_port=options.ssh_port or free_port(),
         memory_mib=options.memory,
         cpus=options.cpus,
         forwards=tuple(Forward.parse(text, network) for text in options.forward),
-        credentials=credentials,
+        credentials=_read(_pairs("credential", options.credential)),
         network=network,
         media=tuple(_medium(Path(path)) for path in options.medium),
-        smbios=names,
+        smbios=_pairs("smbios", options.smbios),
         kernel_args=tuple(options.kernel_arg),
+        board=board,
     )
+    wanted.check()
+    return wanted
 
 
 def _pairs(option: str, texts: list[str]) -> dict[str, str]:

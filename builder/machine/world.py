@@ -33,6 +33,7 @@ class World:
         spawner: long-running programs of this host (the tree's confinement).
         clock: time.
         cache: directory of what may be remembered between calls.
+        architecture: of this host, by the names images use.
     """
 
     tools: Tools
@@ -40,3 +41,4 @@ class World:
     spawner: Spawner
     clock: Clock
     cache: Path
+    architecture: str = "x86_64"

@@ -1,5 +1,6 @@
 """A world in which starting a machine starts nothing."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -57,10 +58,12 @@ def machine_world(
     )
 
 
-def image(tmp_path: Path) -> Path:
+def image(tmp_path: Path, architecture: str = "x86_64", platform: str = "uefi") -> Path:
     """An output directory of ``build-image``, as far as a machine looks at it."""
     directory = tmp_path / "image"
     directory.mkdir()
+    release = {"architecture": architecture, "platform": platform}
+    (directory / "manifest.json").write_text(json.dumps({"release": release}))
     (directory / "disk.raw").write_bytes(bytes(512))
     return directory
 

@@ -24,7 +24,7 @@ def test_says_version_slot_and_how_to_log_in(tmp_path: Path, capsys: Captured) -
     arguments = [str(image(tmp_path)), "--accel", "tcg", "--exit-when-ready", "--ssh-port", "40022"]
     assert run(arguments, machine_world(tmp_path, boots)) == 0
     out = capsys.readouterr().out
-    assert "starting with tcg: as asked for" in out
+    assert "starting pc with tcg: as asked for" in out
     assert "firmware found the loader" in out
     assert "ready: version 1.0.0, slot a" in out
     assert "-p 40022" in out
@@ -124,3 +124,37 @@ def test_a_wrong_value_is_refused_before_anything_starts(
     assert message in capsys.readouterr().err
     assert isinstance(world.spawner, ScriptedSpawner)
     assert world.spawner.commands == []
+
+
+def test_an_image_for_arm64_gets_its_own_machine_and_no_kvm(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    world = machine_world(tmp_path, boots)
+    assert run([str(image(tmp_path, "arm64")), "--exit-when-ready"], world) == 0
+    text = "starting virt with tcg: this host is x86_64, the image arm64"
+    assert text in capsys.readouterr().out
+    assert isinstance(world.spawner, ScriptedSpawner)
+    assert world.spawner.commands[0].argv[0] == "qemu-system-aarch64"
+
+
+def test_kvm_for_another_processor_is_refused(tmp_path: Path, capsys: Captured) -> None:
+    world = machine_world(tmp_path)
+    assert run([str(image(tmp_path, "arm64")), "--accel", "kvm"], world) == 2
+    assert "no kvm for virt: this host is x86_64" in capsys.readouterr().err
+
+
+def test_a_machine_for_other_images_is_refused(tmp_path: Path, capsys: Captured) -> None:
+    arguments = [str(image(tmp_path, "arm64", "raspberrypi")), "--machine", "pc"]
+    assert run(arguments, machine_world(tmp_path)) == 2
+    error = capsys.readouterr().err
+    assert "an image for arm64-raspberrypi does not run on pc" in error
+    assert "it runs on u-boot or raspi3b or raspi4b" in error
+
+
+def test_a_directory_whose_manifest_says_nothing_is_refused(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    built = image(tmp_path)
+    (built / "manifest.json").write_text("{}")
+    assert run([str(built)], machine_world(tmp_path)) == 2
+    assert "does not say what machine" in capsys.readouterr().err

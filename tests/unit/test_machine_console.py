@@ -33,6 +33,19 @@ def test_a_firmware_that_waits_for_a_person_is_no_start() -> None:
     assert not console.firmware_gave_up(LOADER)
 
 
+def test_a_script_that_u_boot_runs_is_a_start() -> None:
+    text = "## Executing script at 40200000\ntwinkeel: slot a\n## Executing script at 2400000\n"
+    assert console.starts(text) == 2
+    assert not console.firmware_gave_up(text)
+    assert console.firmware_gave_up("No more bootdevs\n=> ")
+
+
+def test_a_board_without_a_port_prints_its_report() -> None:
+    line = "twinkeel-report: " + ready().decode()
+    (found,) = console.printed_reports(f"login: {line}{line[:-1]}")
+    assert found.slot == "a"
+
+
 def test_reads_every_report_in_order() -> None:
     found = console.reports(ready() + ready(version="1.0.1", slot="b"))
     assert [(r.version, r.slot) for r in found] == [("1.0.0", "a"), ("1.0.1", "b")]

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from builder.machine.guest import Machine, machine, prepare
+from builder.machine.guest import Machine, machine
 from builder.machine.hardware import Accel, Hardware
+from builder.machine.preparing import prepare
 from builder.machine.world import World
 from hostio.runner import Command
 from osmodel.faults import HostFailure, InvalidInput

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from builder.machine import smbios
-from builder.machine.hardware import Accel, Hardware, MachineFiles, qemu_call
+from builder.machine.boards import Board
+from builder.machine.hardware import Accel, Hardware, MachineFiles
 from builder.machine.network import Forward, parse_network
+from builder.machine.qemucall import qemu_call
 from osmodel.faults import InvalidInput
 
 FILES = MachineFiles(Path("/run/m"))
@@ -122,3 +124,35 @@ def test_a_name_no_table_has_is_refused_with_those_that_exist() -> None:
 def test_a_credential_longer_than_an_argument_is_refused() -> None:
     with pytest.raises(InvalidInput, match="at most 65536"):
         smbios.check({}, {"big": bytes(65537)})
+
+
+def test_an_arm64_server_has_its_firmware_and_the_same_devices() -> None:
+    text = call(board=Board.VIRT)
+    assert text.startswith("qemu-system-aarch64 ")
+    assert "-machine virt,gic-version=max -accel tcg,thread=multi -cpu cortex-a72" in text
+    assert "readonly=on,file=/usr/share/AAVMF/AAVMF_CODE.fd" in text
+    for device in ("virtio-blk-pci", "virtio-net-pci", "virtserialport", "i6300esb"):
+        assert device in text
+
+
+def test_u_boot_replaces_the_firmware_and_its_variables() -> None:
+    text = call(board=Board.U_BOOT)
+    assert "-bios /usr/lib/u-boot/qemu_arm64/u-boot.bin" in text
+    assert "pflash" not in text
+
+
+def test_a_board_has_what_is_soldered_on_and_nothing_else() -> None:
+    text = call(board=Board.RASPI3B, memory_mib=4096, cpus=2)
+    assert "-machine raspi3b" in text
+    assert "-m 1024 -smp 4" in text
+    assert "-kernel /run/m/kernel.bin -dtb /run/m/board.dtb" in text
+    assert "-serial null -serial chardev:console -drive if=sd,format=qcow2" in text
+    for absent in ("virtio", "netdev", "smbios", "pflash", "-bios", "-cpu"):
+        assert absent not in text
+
+
+def test_what_a_board_cannot_have_is_refused_with_what_can() -> None:
+    hardware = Hardware(Accel.TCG, 1, board=Board.RASPI3B, credentials={"a": b"b"})
+    with pytest.raises(InvalidInput, match="raspi3b has no credentials here") as caught:
+        hardware.check()
+    assert "u-boot" in caught.value.hint
