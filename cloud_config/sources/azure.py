@@ -1,0 +1,111 @@
+"""Azure: ``ovf-env.xml`` on the provisioning medium, and the metadata service.
+
+The medium has the custom data, the name and the keys of the user that was asked
+for; it is there until somebody takes it out. The service knows the addresses
+and the instance, and has "user data", which may be changed later. Custom data
+wins over user data. Keys go to ``core``, whatever user the portal was told, and
+its password is not used.
+
+Source: Azure Instance Metadata Service (api-version 2021-08-01); cloud-init
+25.1, sources/azure.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from cloud_config.sources.asking import Service
+from cloud_config.sources.looking import at, items_at, text_at
+from cloud_config.sources.metadata import Metadata, address, cleaned_keys
+from cloud_config.sources.seed import Seed, given
+from hostio.media import small_file
+from osmodel.faults import UntrustedData
+
+_INSTANCE = "/metadata/instance?api-version=2021-08-01"
+_LARGEST = 4 << 20  # bytes of ovf-env.xml
+
+
+def read_service(service: Service) -> Seed | None:
+    """What the metadata service says, or ``None`` if it says nothing.
+
+    Raises:
+        TransientFailure: no answer before the deadline.
+        InvalidInput: the user data is too long.
+        UntrustedData: the answer is broken, or a refusal.
+    """
+    table = replace(service, headers={"Metadata": "true"}).table(_INSTANCE)
+    if table is None:
+        return None
+    compute, interface = at(table, "compute"), at(table, "network", "interface", 0)
+    ipv4, ipv6 = (at(interface, kind, "ipAddress", 0) for kind in ("ipv4", "ipv6"))
+    metadata = Metadata(
+        source="azure",
+        instance_id=text_at(compute, "vmId"),
+        hostname=text_at(compute, "osProfile", "computerName") or text_at(compute, "name"),
+        public_keys=cleaned_keys(
+            text_at(key, "keyData").replace("\r\n", "") for key in items_at(compute, "publicKeys")
+        ),
+        private_ipv4=address(text_at(ipv4, "privateIpAddress")),
+        public_ipv4=address(text_at(ipv4, "publicIpAddress")),
+        private_ipv6=address(text_at(ipv6, "privateIpAddress"), 6),
+        public_ipv6=address(text_at(ipv6, "publicIpAddress"), 6),
+    )
+    return Seed(metadata, given(_decoded(text_at(compute, "userData"), "userData")))
+
+
+def read_directory(directory: Path) -> Seed | None:
+    """What a mounted provisioning medium says, or ``None`` if it is no such medium.
+
+    Raises:
+        HostFailure: the file cannot be read.
+        InvalidInput: the custom data is too long.
+        UntrustedData: the file is broken.
+    """
+    content = small_file(directory / "ovf-env.xml", _LARGEST)
+    if content is None:
+        return None
+    try:
+        # Expat bounds the expansion of entities; the file is bounded above.
+        root = ET.fromstring(content)  # noqa: S314 - see above
+    except (ET.ParseError, ValueError, LookupError) as error:
+        raise UntrustedData("azure: ovf-env.xml is not XML") from error
+    metadata = Metadata(
+        source="azure",
+        hostname=next(_texts(root, "HostName"), ""),
+        public_keys=cleaned_keys(
+            value for key in _elements(root, "PublicKey") for value in _texts(key, "Value")
+        ),
+    )
+    custom = next(_texts(root, "CustomData"), "")
+    return Seed(metadata, given(_decoded(custom, "CustomData")))
+
+
+def combined(medium: Seed | None, service: Seed | None) -> Seed | None:
+    """Both together; what the medium says goes first."""
+    if medium is None or service is None:
+        return medium or service
+    user_data = service.user_data if medium.user_data is None else medium.user_data
+    return Seed(medium.metadata.completed_by(service.metadata), user_data)
+
+
+def _elements(root: ET.Element, name: str) -> Iterator[ET.Element]:
+    """Elements by local name: the namespace prefix varies."""
+    return (element for element in root.iter() if element.tag.rpartition("}")[2] == name)
+
+
+def _texts(root: ET.Element, name: str) -> Iterator[str]:
+    return (element.text.strip() for element in _elements(root, name) if element.text)
+
+
+def _decoded(text: str, name: str) -> bytes | None:
+    if not text:
+        return None
+    try:
+        return base64.b64decode(text)
+    except (binascii.Error, ValueError) as error:
+        raise UntrustedData(f"azure: {name} is not base64") from error

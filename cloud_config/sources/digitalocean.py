@@ -1,0 +1,37 @@
+"""DigitalOcean: the droplet metadata service, one answer.
+
+Source: DigitalOcean, "Droplet Metadata API", ``/metadata/v1.json``.
+"""
+
+from __future__ import annotations
+
+from cloud_config.sources.asking import Service
+from cloud_config.sources.looking import at, items_at, text_at
+from cloud_config.sources.metadata import Metadata, address, cleaned_keys
+from cloud_config.sources.seed import Seed, given
+
+
+def read_service(service: Service) -> Seed | None:
+    """The seed of a droplet, or ``None`` if the service has nothing.
+
+    Raises:
+        TransientFailure: no answer before the deadline.
+        InvalidInput: the user data is too long.
+        UntrustedData: the answer is broken, or a refusal.
+    """
+    table = service.table("/metadata/v1.json")
+    if table is None:
+        return None
+    public, private = (at(table, "interfaces", kind, 0) for kind in ("public", "private"))
+    metadata = Metadata(
+        source="digitalocean",
+        instance_id=text_at(table, "droplet_id"),
+        hostname=text_at(table, "hostname"),
+        public_keys=cleaned_keys(items_at(table, "public_keys")),
+        public_ipv4=address(text_at(public, "ipv4", "ip_address")),
+        private_ipv4=address(text_at(private, "ipv4", "ip_address")),
+        public_ipv6=address(text_at(public, "ipv6", "ip_address"), 6),
+        private_ipv6=address(text_at(private, "ipv6", "ip_address"), 6),
+    )
+    user_data = at(table, "user_data")
+    return Seed(metadata, given(user_data.encode()) if isinstance(user_data, str) else None)

@@ -1,0 +1,80 @@
+"""Go through this machine's sources until it is known what it shall be.
+
+A source that fails is told and passed over: the next one may still make the
+machine reachable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from cloud_config.sources import reading
+from cloud_config.sources.choosing import Source, Stage, sources_of, stage_of
+from cloud_config.sources.metadata import Metadata
+from cloud_config.sources.seed import Seed
+from cloud_config.sources.surroundings import Surroundings
+from cloud_config.sources.world import World
+from osmodel.faults import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What the sources gave.
+
+    Attributes:
+        metadata: completed over the sources; it always has an instance id.
+        user_data: the document, a script or an archive of them; a secret.
+        source: of the user data, or of the metadata where there is no user data.
+        problems: one line for each source that could not be read.
+        remarks: one line for each part that was there and is not used.
+        waits_for: the source that has to be asked over the network first.
+    """
+
+    metadata: Metadata
+    user_data: bytes | None = field(default=None, repr=False)
+    source: str = ""
+    problems: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    waits_for: Source | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no source had anything."""
+        return not self.source
+
+
+def gather(world: World, surroundings: Surroundings, stage: Stage) -> Gathered:
+    """Read the sources in their order, as far as the stage allows."""
+    found = Gathered(Metadata())
+    for source in sources_of(surroundings):
+        if stage is Stage.LOCAL and stage_of(source) is Stage.NETWORK:
+            found = replace(found, waits_for=source)
+            break
+        try:
+            seed = reading.read(source, world)
+            if seed is not None and seed.user_data is None and seed.url:
+                if stage is Stage.LOCAL:
+                    found = replace(found, waits_for=source)
+                    break
+                seed = replace(seed, user_data=reading.fetched(world, seed.url, source).user_data)
+        except Fault as fault:
+            problem = f"{source}: {fault}" + (f" ({fault.hint})" if fault.hint else "")
+            found = replace(found, problems=(*found.problems, problem))
+            continue
+        if seed is not None:
+            found = _with(found, source, seed)
+        if found.user_data is not None:
+            break
+    known = Metadata(instance_id=surroundings.instance_id)
+    return replace(found, metadata=found.metadata.completed_by(known))
+
+
+def _with(found: Gathered, source: Source, seed: Seed) -> Gathered:
+    has_document = seed.user_data is not None
+    return replace(
+        found,
+        metadata=found.metadata.completed_by(seed.metadata),
+        user_data=seed.user_data,
+        source=source if has_document or not found.source else found.source,
+        remarks=(*found.remarks, *seed.remarks),
+    )

@@ -1,0 +1,76 @@
+"""Google Compute Engine: the metadata server.
+
+Everything is one answer. Keys are those whose user is ``core``: the platform
+keeps keys for many users, and this system makes no users by them.
+
+Source: Compute Engine, "About VM metadata", "Predefined metadata keys".
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+from dataclasses import replace
+
+from cloud_config.sources.asking import Service, parsed_object
+from cloud_config.sources.looking import at, text_at
+from cloud_config.sources.metadata import Metadata, address, cleaned_keys
+from cloud_config.sources.seed import Seed, given
+from osmodel.faults import UntrustedData
+
+_EVERYTHING = "/computeMetadata/v1/?recursive=true&alt=json"
+_FLAVOR = "metadata-flavor"
+_KEY_USER = "core"
+
+
+def read_service(service: Service) -> Seed:
+    """The seed of an instance.
+
+    Raises:
+        TransientFailure: no answer before the deadline.
+        InvalidInput: the user data is too long.
+        UntrustedData: somebody else answers, or the answer is broken.
+    """
+    answer = replace(service, headers={"Metadata-Flavor": "Google"}).ask(_EVERYTHING)
+    if answer is None or answer.headers.get(_FLAVOR, "").lower() != "google":
+        raise UntrustedData("gce: what answers is not the metadata server")
+    tree = parsed_object(answer.body, "gce: metadata")
+    interface = at(tree, "instance", "networkInterfaces", 0)
+    metadata = Metadata(
+        source="gce",
+        instance_id=text_at(tree, "instance", "id"),
+        hostname=text_at(tree, "instance", "hostname"),
+        public_keys=cleaned_keys(_keys(tree)),
+        private_ipv4=address(text_at(interface, "ip")),
+        public_ipv4=address(text_at(interface, "accessConfigs", 0, "externalIp")),
+        public_ipv6=address(text_at(interface, "ipv6AccessConfigs", 0, "externalIpv6"), 6),
+        private_ipv6=address(text_at(interface, "ipv6", 0), 6),
+    )
+    return Seed(metadata, given(_user_data(tree)))
+
+
+def _user_data(tree: object) -> bytes | None:
+    attributes = at(tree, "instance", "attributes")
+    text = at(attributes, "user-data")
+    if not isinstance(text, str):
+        return None
+    if text_at(attributes, "user-data-encoding") != "base64":
+        return text.encode()
+    try:
+        return base64.b64decode(text)
+    except (binascii.Error, ValueError) as error:
+        raise UntrustedData("gce: user-data is not base64 as user-data-encoding says") from error
+
+
+def _keys(tree: object) -> Iterator[str]:
+    """Keys in lines ``USER:KEY`` of the instance and, unless blocked, the project."""
+    places = [("instance", "ssh-keys")]
+    if text_at(tree, "instance", "attributes", "block-project-ssh-keys").lower() != "true":
+        places.append(("project", "ssh-keys"))
+    for owner, name in places:
+        for line in text_at(tree, owner, "attributes", name).splitlines():
+            user, _, key = line.strip().partition(":")
+            # Keys with an expiry would have to be taken away again in time.
+            if user == _KEY_USER and " google-ssh " not in key:
+                yield key

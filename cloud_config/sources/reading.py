@@ -1,0 +1,170 @@
+"""Read one source, whichever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from pathlib import Path
+
+from cloud_config.sources import (
+    azure,
+    digitalocean,
+    ec2,
+    gce,
+    hetzner,
+    nocloud,
+    openstack,
+    surroundings,
+    vmware,
+)
+from cloud_config.sources.asking import Service
+from cloud_config.sources.choosing import Source
+from cloud_config.sources.metadata import Metadata
+from cloud_config.sources.seed import LARGEST_USER_DATA, Seed, given
+from cloud_config.sources.world import World
+from hostio.fetch import ResumingStream, shown
+from hostio.media import small_file
+from osmodel.faults import HostFailure, InvalidInput
+
+USER_DATA_CREDENTIAL = "cloud-config.user-data"
+METADATA_CREDENTIAL = "cloud-config.meta-data"
+STATE_DIRECTORY = Path("var/lib/cloud-config/seed")
+STATE_FILE = Path("var/lib/coreos-install/user_data")
+IMAGE_FILE = Path("usr/share/oem/cloud-config.yml")
+BOOT_FILES = ("cloud-config.yml", "cloud-config.yaml", "user-data")
+
+ReadDirectory = Callable[[Path], Seed | None]
+
+
+def read(source: Source, world: World) -> Seed | None:
+    """What a source has, or ``None`` if it is not there or has nothing.
+
+    Raises:
+        Fault: it is there and cannot be read; which kind says why.
+    """
+    return _READERS[source](world)
+
+
+def _url(world: World) -> Seed | None:
+    return fetched(world, surroundings.look_around(world.root).url, Source.URL)
+
+
+def fetched(world: World, url: str, source: Source) -> Seed:
+    """The document at a URL, with the patience of the fetcher.
+
+    Raises:
+        TransientFailure: it cannot be had.
+        InvalidInput: not a URL, or too long.
+        UntrustedData: a redirect from https to http.
+    """
+    content = b""
+    with closing(ResumingStream(world.fetcher(), url, world.clock)) as stream:
+        while piece := stream.read(LARGEST_USER_DATA + 1 - len(content)):
+            content += piece
+            if len(content) > LARGEST_USER_DATA:
+                raise InvalidInput(f"{shown(url)}: more than {LARGEST_USER_DATA} bytes")
+    return Seed(Metadata(source=source), given(content))
+
+
+def _credential(world: World) -> Seed | None:
+    if world.credentials is None:
+        return None
+    user_data = small_file(world.credentials / USER_DATA_CREDENTIAL, LARGEST_USER_DATA + 1)
+    described = small_file(world.credentials / METADATA_CREDENTIAL, LARGEST_USER_DATA)
+    if user_data is None and described is None:
+        return None
+    metadata = nocloud.parse_metadata(described or b"", Source.CREDENTIAL)
+    return Seed(metadata, given(user_data))
+
+
+def _nocloud(world: World) -> Seed | None:
+    return _first_labelled(world, nocloud.LABELS, nocloud.read_directory)
+
+
+def _config_drive(world: World) -> Seed | None:
+    return _first_labelled(world, openstack.LABELS, openstack.read_directory)
+
+
+def _first_labelled(world: World, labels: Iterable[str], read_it: ReadDirectory) -> Seed | None:
+    nodes = [node for label in labels for node in world.media.labelled(label)]
+    return _first_on(world, nodes, read_it)
+
+
+def _first_on(world: World, nodes: Iterable[Path], read_it: ReadDirectory) -> Seed | None:
+    for node in nodes:
+        with world.media.opened(node) as directory:
+            seed = read_it(directory)
+        if seed is not None:
+            return seed
+    return None
+
+
+def _service(world: World) -> Service:
+    deadline = world.clock.monotonic() + world.settings.deadline_s
+    return Service(world.http, world.clock, world.metadata_address, deadline)
+
+
+def _azure(world: World) -> Seed | None:
+    medium = None
+    for node in world.media.optical():
+        try:
+            with world.media.opened(node) as directory:
+                medium = medium or azure.read_directory(directory)
+        except HostFailure:
+            continue  # an empty drive
+    return azure.combined(medium, azure.read_service(_service(world)))
+
+
+def _ec2(world: World) -> Seed:
+    return ec2.read_service(_service(world), allow_v1=world.settings.allow_imds_v1)
+
+
+def _vmware(world: World) -> Seed | None:
+    return vmware.read_variables(world.variables)
+
+
+def _boot_partition(world: World) -> Seed | None:
+    if not world.settings.local_files:
+        return None
+    return _first_on(world, world.media.boot_partition(), _boot_files)
+
+
+def _boot_files(directory: Path) -> Seed | None:
+    contents = (small_file(directory / name, LARGEST_USER_DATA + 1) for name in BOOT_FILES)
+    user_data = next((content for content in contents if given(content)), None)
+    described = small_file(directory / "meta-data", LARGEST_USER_DATA)
+    if user_data is None and described is None:
+        return None
+    return Seed(nocloud.parse_metadata(described or b"", Source.BOOT_PARTITION), user_data)
+
+
+def _state(world: World) -> Seed | None:
+    seed = nocloud.read_directory(world.root / STATE_DIRECTORY, Source.STATE)
+    return seed or _file(world, STATE_FILE, Source.STATE)
+
+
+def _image(world: World) -> Seed | None:
+    return _file(world, IMAGE_FILE, Source.IMAGE)
+
+
+def _file(world: World, path: Path, source: Source) -> Seed | None:
+    content = given(small_file(world.root / path, LARGEST_USER_DATA + 1))
+    return None if content is None else Seed(Metadata(source=source), content)
+
+
+_READERS: Mapping[Source, Callable[[World], Seed | None]] = {
+    Source.URL: _url,
+    Source.CREDENTIAL: _credential,
+    Source.NOCLOUD: _nocloud,
+    Source.CONFIG_DRIVE: _config_drive,
+    Source.AZURE: _azure,
+    Source.DIGITALOCEAN: lambda world: digitalocean.read_service(_service(world)),
+    Source.EC2: _ec2,
+    Source.GCE: lambda world: gce.read_service(_service(world)),
+    Source.HETZNER: lambda world: hetzner.read_service(_service(world)),
+    Source.OPENSTACK: lambda world: openstack.read_service(_service(world)),
+    Source.VMWARE: _vmware,
+    Source.BOOT_PARTITION: _boot_partition,
+    Source.STATE: _state,
+    Source.IMAGE: _image,
+}
