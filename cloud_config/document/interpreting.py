@@ -12,7 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cloud_config.document.findings import Finding, Level
+from cloud_config.document.merging import merged
 from cloud_config.document.model import Document
+from cloud_config.document.reading import in_order, read
+from cloud_config.document.substitution import substitute
+from cloud_config.document.userdata import PartKind, classify
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,5 +47,23 @@ def interpret(data: bytes, addresses: Mapping[str, str]) -> Wishes:
         addresses: ``public_ipv4``, ``private_ipv4``, ``public_ipv6`` and
             ``private_ipv6`` as far as known.
     """
-    del data, addresses
-    return Wishes(Document())
+    found = classify(data)
+    findings = list(found.findings)
+    documents: list[Document] = []
+    scripts: list[bytes] = []
+    for part in found.parts:
+        content, unknown = substitute(part.content, addresses)
+        if part.kind is PartKind.SCRIPT:
+            findings.extend(in_order(unknown, part.line))
+            scripts.append(content)
+            continue
+        try:
+            text = content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, error.start) + part.line
+            findings.append(Finding(line, Level.ERROR, "document is not UTF-8"))
+            continue
+        reading = read(text, first_line=part.line)
+        findings.extend([*in_order(unknown, part.line), *reading.findings])
+        documents.append(reading.document)
+    return Wishes(merged(documents), tuple(scripts), in_order(findings))

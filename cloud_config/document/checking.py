@@ -1,0 +1,142 @@
+"""Hold a tree against the table of keys.
+
+Messages and levels are those of coreos-cloudinit's validator: a key nobody
+knows and a value of another type are warnings and left out, a value that is
+not allowed is an error.
+
+Source: coreos-cloudinit, config/validate/rules.go (checkStructure, checkValidity).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+
+from cloud_config.document import scalars
+from cloud_config.document.checked import Group, Said, Value
+from cloud_config.document.findings import Finding, Level
+from cloud_config.document.keys import Fields, Items, Kind, Leaf, Shape, human_type
+from cloud_config.document.scalars import Resolved
+from cloud_config.document.suggesting import advice
+from cloud_config.document.yamltree import Listing, Mapping, Node, Scalar
+
+_SHOWN = 80  # characters of a value in a message
+_FITS = {
+    Kind.TEXT: {Resolved.TEXT, Resolved.WHOLE, Resolved.NUMBER, Resolved.FLAG},
+    Kind.FLAG: {Resolved.FLAG},
+    Kind.WHOLE: {Resolved.WHOLE},
+    Kind.NUMBER: {Resolved.NUMBER, Resolved.WHOLE},
+}
+
+
+@dataclass(slots=True)
+class Checker:
+    """Walks a tree once, keeping what fits and noting what does not."""
+
+    findings: list[Finding] = field(default_factory=list)
+
+    def mapping(self, node: Mapping, shape: Fields, path: str = "", line: int = 0) -> Group:
+        """The known keys of a mapping."""
+        values: dict[str, Value] = {}
+        lines: dict[str, int] = {}
+        refused: dict[str, str] = {}
+        for name, (at, child) in node.entries.items():
+            key = shape.named(name)
+            if key is None:
+                self.say(
+                    at,
+                    Level.WARNING,
+                    f'unrecognized key "{shown(name)}"{advice(name, shape, path)}',
+                )
+                continue
+            lines[name] = at
+            if key.deprecated:
+                self.say(at, Level.WARNING, f'deprecated key "{name}" ({key.deprecated})')
+            value = self.value(child, key.shape, name, at)
+            if value is not None:
+                values[name] = value
+            elif isinstance(child, Scalar):
+                refused[name] = child.text
+        return Group(line or node.line, values, lines, refused)
+
+    def value(self, node: Node, shape: Shape, name: str, line: int) -> Value | None:
+        """What ``node`` says, ``None`` if it does not fit."""
+        match shape, node:
+            case Fields(), Mapping():
+                return self._whole(node, shape, name, line)
+            case Items(item=item), Listing():
+                return self._items(node, item, name)
+            case Leaf(), Scalar():
+                return self._leaf(node, shape, name, line)
+            case _:
+                self._misfit(name, shape, line)
+                return None
+
+    def say(self, line: int, level: Level, message: str) -> None:
+        """Note a finding."""
+        self.findings.append(Finding(line, level, message))
+
+    def _misfit(self, name: str, shape: Shape, line: int) -> None:
+        self.say(line, Level.WARNING, f'incorrect type for "{name}" (want {human_type(shape)})')
+
+    def _items(self, node: Listing, shape: Leaf | Fields, name: str) -> Value:
+        found: list[Said | Group] = []
+        for number, (line, item) in enumerate(node.items):
+            value = self.value(item, shape, f"{name}[{number}]", line)
+            if isinstance(value, Said | Group):
+                found.append(value)
+        return tuple(found)
+
+    def _whole(self, node: Mapping, shape: Fields, name: str, line: int) -> Group:
+        """A mapping below a key or in a list."""
+        before = len(self.findings)
+        group = self.mapping(node, shape, name, line)
+        wrong = any(finding.level is Level.ERROR for finding in self.findings[before:])
+        usable = not (wrong and shape.whole)
+        for needed in shape.required:
+            if needed not in group.lines or (needed in group.values and not group.text(needed)):
+                self.say(line, Level.WARNING, f'{name} has no "{needed}" and is left out')
+            usable = usable and bool(group.text(needed))
+        return dataclasses.replace(group, usable=usable)
+
+    def _leaf(self, node: Scalar, leaf: Leaf, name: str, line: int) -> Said | None:
+        resolved = scalars.resolve(node)
+        if resolved not in _FITS[leaf.kind]:
+            self._misfit(name, leaf, line)
+            return None
+        said = _said(node, leaf, line)
+        if said is None:
+            self.say(line, Level.ERROR, "!!binary value contains invalid base64 data")
+            return None
+        if not leaf.raw and "\0" in said.text:
+            self.say(line, Level.ERROR, f'value of "{name}" contains a zero byte')
+            return None
+        if not leaf.accepts(said.text):
+            value = "" if leaf.secret else f" {shown(said.text)}"
+            self.say(
+                line,
+                Level.ERROR,
+                f"invalid value{value}" if value else f'invalid value for "{name}"',
+            )
+            return None
+        return said
+
+
+def _said(node: Scalar, leaf: Leaf, line: int) -> Said | None:
+    content = scalars.binary(node)
+    if content is None:
+        return None
+    match leaf.kind:
+        case Kind.FLAG:
+            text = "true" if scalars.is_true(node.text) else "false"
+        case Kind.WHOLE:
+            text = str(scalars.whole(node.text))
+        case _:
+            text = content.decode("utf-8", "replace")
+    return Said(text, line, content)
+
+
+def shown(text: str) -> str:
+    """A value for a message: one line, not too long, nothing a terminal obeys."""
+    clean = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[:_SHOWN])
+    return clean + ("..." if len(text) > _SHOWN else "")

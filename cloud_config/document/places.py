@@ -1,0 +1,29 @@
+"""Where a document may put things."""
+
+from __future__ import annotations
+
+import posixpath
+
+ALLOWED = ("/etc", "/var", "/home", "/root", "/run")
+ALLOWED_WORDS = "/etc, /var, /home, /root and /run"
+
+
+def normal(path: str) -> str:
+    """The path without ``.``, ``..`` and doubled slashes."""
+    return posixpath.normpath("/" + path.lstrip("/")) if path.startswith("/") else path
+
+
+def below(path: str, tree: str) -> bool:
+    """Whether a normal path is inside of a tree, not the tree itself."""
+    return path.startswith(tree + "/")
+
+
+def objection(path: str) -> str:
+    """Why nothing is written to ``path``, in words; empty if it may be."""
+    if below(normal(path), "/usr"):
+        return "file cannot be written to a read-only filesystem"
+    if not path.startswith("/"):
+        return f'path "{path}" is not absolute'
+    if not any(below(normal(path), tree) for tree in ALLOWED):
+        return f'path "{path}" is not below {ALLOWED_WORDS}'
+    return ""

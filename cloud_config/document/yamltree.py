@@ -1,0 +1,253 @@
+"""YAML text to a small tree with line numbers, within limits.
+
+The tree is built from parser events rather than by PyYAML's composer: that one
+recurses, puts no bound on what aliases expand to, and cannot be told to stop.
+No tag makes an object here; scalars stay text until somebody says what they
+should be (:mod:`cloud_config.document.scalars`).
+
+Refuses: more than 1 MiB of text, more than 100 000 values counted with aliases
+expanded, nesting deeper than 48, an alias inside of what it names.
+
+Source: YAML 1.1; of a stream with several documents the first is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import yaml
+from yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    DocumentEndEvent,
+    DocumentStartEvent,
+    Event,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceStartEvent,
+)
+
+from cloud_config.document.findings import Finding, Level
+from cloud_config.document.keys import underscored
+from cloud_config.document.yamlproblems import Problem, explained
+
+MAX_BYTES = 1 << 20
+MAX_VALUES = 100_000
+MAX_DEPTH = 48
+_MERGE = "<<"
+
+
+@dataclass(slots=True)
+class Scalar:
+    """A single value as written.
+
+    Attributes:
+        tag: explicit tag, such as ``tag:yaml.org,2002:binary``; empty without one.
+        plain: without quotes, so that it may be a number, a boolean or nothing.
+    """
+
+    text: str
+    line: int
+    tag: str = ""
+    plain: bool = False
+    weight: int = 1
+
+
+@dataclass(slots=True)
+class Listing:
+    """A sequence; ``items`` are pairs of a line, that of the dash, and a value."""
+
+    line: int
+    items: list[tuple[int, Node]] = field(default_factory=list)
+    weight: int = 1
+
+
+@dataclass(slots=True)
+class Mapping:
+    """A mapping; ``entries`` by key with underscores, each with the key's line."""
+
+    line: int
+    entries: dict[str, tuple[int, Node]] = field(default_factory=dict)
+    merged: dict[str, tuple[int, Node]] = field(default_factory=dict)
+    weight: int = 1
+
+
+Node = Scalar | Listing | Mapping
+
+
+def parse(text: str) -> tuple[Node | None, list[Finding]]:
+    """Read the first document of ``text``.
+
+    Returns:
+        The root, or ``None`` for an empty text or one with a syntax error, and
+        findings about the form: lines are counted from 1.
+    """
+    if len(text) > MAX_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        return None, [Finding(1, Level.ERROR, f"document is larger than {MAX_BYTES} bytes")]
+    builder = _Builder(text)
+    try:
+        for event in _events(text):
+            if builder.take(event):
+                break
+    except yaml.YAMLError as error:
+        problem = explained(error, text)
+        return None, [*builder.findings, Finding(problem.line, Level.ERROR, problem.message)]
+    except _RefusedError as refused:
+        problem = refused.problem
+        return None, [*builder.findings, Finding(problem.line, Level.ERROR, problem.message)]
+    return builder.root, builder.findings
+
+
+def _events(text: str) -> Iterator[Event]:
+    """Events of the fastest loader there is; both say the same."""
+    return iter(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+
+
+class _RefusedError(Exception):
+    """A limit was reached."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.problem = Problem(line, message)
+
+
+@dataclass(slots=True)
+class _Open:
+    """A collection whose end has not come yet."""
+
+    node: Listing | Mapping
+    anchor: str | None
+    key: tuple[str, int] | None = None
+    flow: bool = False
+
+
+class _Builder:
+    """Takes events one by one and keeps the tree that they describe."""
+
+    def __init__(self, text: str) -> None:
+        self.root: Node | None = None
+        self.findings: list[Finding] = []
+        self._lines = text.splitlines()
+        self._stack: list[_Open] = []
+        self._anchors: dict[str, Node] = {}
+        self._documents = 0
+        self._values = 0
+
+    def take(self, event: Event) -> bool:
+        """Add one event; true when nothing more is to be read."""
+        assert event.start_mark is not None
+        line = event.start_mark.line + 1
+        match event:
+            case DocumentStartEvent():
+                self._documents += 1
+                if self._documents > 1:
+                    self._warn(line, "only the first document of the file is read")
+                    return True
+            case DocumentEndEvent():
+                self._anchors.clear()
+            case ScalarEvent():
+                tag = event.tag or ""
+                self._add(Scalar(event.value, line, tag, bool(event.implicit[0])), event, line)
+            case AliasEvent():
+                self._alias(event, line)
+            case SequenceStartEvent() | MappingStartEvent():
+                self._open(event, line)
+            case CollectionEndEvent():
+                self._close(line)
+            case _:
+                pass
+        return False
+
+    def _open(self, event: SequenceStartEvent | MappingStartEvent, line: int) -> None:
+        if len(self._stack) >= MAX_DEPTH:
+            raise _RefusedError(line, f"nested deeper than {MAX_DEPTH} levels")
+        node = Listing(line) if isinstance(event, SequenceStartEvent) else Mapping(line)
+        self._stack.append(_Open(node, event.anchor, flow=bool(event.flow_style)))
+
+    def _close(self, line: int) -> None:
+        done = self._stack.pop()
+        node = done.node
+        if isinstance(node, Mapping):
+            for name, entry in node.merged.items():
+                node.entries.setdefault(name, entry)
+            node.merged = {}
+        self._place(node, done.anchor, line)
+
+    def _add(self, node: Scalar, event: NodeEvent, line: int) -> None:
+        opened = self._stack[-1] if self._stack else None
+        if opened is not None and isinstance(opened.node, Mapping) and opened.key is None:
+            self._count(node, line)
+            opened.key = (node.text if not node.plain else node.text.strip(), line)
+            if event.anchor:
+                self._anchors[event.anchor] = node
+            return
+        self._place(node, event.anchor, line)
+
+    def _alias(self, event: AliasEvent, line: int) -> None:
+        node = self._anchors.get(str(event.anchor))
+        if node is None:
+            raise _RefusedError(line, f"unknown anchor '{event.anchor}' referenced")
+        if isinstance(node, Scalar):
+            self._add(node, AliasEvent(None), line)
+        else:
+            self._place(node, None, line)
+
+    def _count(self, node: Node, line: int) -> None:
+        self._values += 1
+        if node.weight > MAX_VALUES or self._values > MAX_VALUES:
+            raise _RefusedError(line, f"more than {MAX_VALUES} values")
+
+    def _place(self, node: Node, anchor: str | None, line: int) -> None:
+        """Put a finished node where it belongs."""
+        self._count(node, line)
+        if anchor:
+            self._anchors[anchor] = node
+        if not self._stack:
+            self.root = node
+            return
+        opened = self._stack[-1]
+        # Counted as if aliases were copies, which they are for whoever walks the tree.
+        opened.node.weight += node.weight
+        if opened.node.weight > MAX_VALUES:
+            raise _RefusedError(line, f"more than {MAX_VALUES} values")
+        if isinstance(opened.node, Listing):
+            opened.node.items.append((self._dash(node.line, flow=opened.flow), node))
+        elif opened.key is None:
+            raise _RefusedError(line, "a key must be a single value")
+        else:
+            key, opened.key = opened.key, None
+            self._enter(opened.node, key, node)
+
+    def _enter(self, mapping: Mapping, key: tuple[str, int], node: Node) -> None:
+        name, line = underscored(key[0]), key[1]
+        if name == _MERGE and not isinstance(node, Scalar):
+            self._merge(mapping, node)
+            return
+        if name in mapping.entries:
+            self._warn(line, f'duplicate key "{name}" (the last one counts)')
+        mapping.entries[name] = (line, node)
+
+    @staticmethod
+    def _merge(mapping: Mapping, node: Listing | Mapping) -> None:
+        sources = [node] if isinstance(node, Mapping) else [item for _, item in node.items]
+        for source in sources:
+            if isinstance(source, Mapping):
+                for name, entry in source.entries.items():
+                    mapping.merged.setdefault(name, entry)
+
+    def _dash(self, line: int, *, flow: bool) -> int:
+        """The line of the dash before an item: a value may begin lines below it."""
+        if flow:
+            return line
+        for above in range(line, 0, -1):
+            text = self._lines[above - 1].strip() if above <= len(self._lines) else ""
+            if above < line and text and not text.startswith("#"):
+                return above if text.split(" #", 1)[0].rstrip().endswith("-") else line
+            if above == line and text.startswith("-"):
+                return line
+        return line
+
+    def _warn(self, line: int, message: str) -> None:
+        self.findings.append(Finding(line, Level.WARNING, message))
