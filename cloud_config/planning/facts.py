@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 from cloud_config.sources.metadata import Metadata
 
@@ -31,6 +32,12 @@ class Facts:
     update_conf_default: str = ""
     environment: str = ""
     metadata: Metadata = field(default_factory=Metadata)
+
+    def with_units(self, names: Iterable[str]) -> Facts:
+        """The machine once these unit files are there as well."""
+        if self.units is None:
+            return self
+        return replace(self, units=self.units.union(names))
 
     def has_unit(self, name: str) -> bool:
         """Whether a unit of that name can be started; yes if nobody looked."""

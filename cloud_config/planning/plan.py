@@ -15,8 +15,33 @@ from dataclasses import dataclass
 
 from cloud_config.document.findings import Finding
 from cloud_config.document.model import Document
-from cloud_config.planning.actions import Action, FormatDisk, Frequency, RunScript
+from cloud_config.planning.accounts import login_keys, users
+from cloud_config.planning.actions import (
+    Action,
+    FormatDisk,
+    Frequency,
+    ReloadManager,
+    RunScript,
+    SetHostname,
+    SetTimezone,
+)
+from cloud_config.planning.etcd import etcd2
 from cloud_config.planning.facts import Facts
+from cloud_config.planning.files import (
+    environment,
+    hosts,
+    is_host_name,
+    oem_release,
+    without_overwritten,
+    written,
+)
+from cloud_config.planning.network import network, time_servers
+from cloud_config.planning.quadlets import quadlets
+from cloud_config.planning.services import flannel, fleet
+from cloud_config.planning.share import Share, total, warned
+from cloud_config.planning.storage import storage
+from cloud_config.planning.units import units
+from cloud_config.planning.updates import settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +66,65 @@ def plan(document: Document, facts: Facts, scripts: Sequence[bytes] = ()) -> Pla
         facts: of this machine.
         scripts: user data that begins with ``#!``, run last.
     """
-    del document, facts
-    return Plan(tuple(RunScript(script) for script in scripts))
+    facts = facts.with_units(unit.name for unit in document.coreos.units if unit.content)
+    names = _names(document, facts)
+    disks = storage(document.filesystems, facts.links)
+    people = users(document.users) + login_keys(
+        document.ssh_authorized_keys, facts.metadata.public_keys
+    )
+    rest = without_overwritten(_files_and_units(document, facts))
+    actions = (
+        *names.files,
+        *disks.files,
+        *people.files,
+        *rest.files,
+        *rest.units,
+        *((ReloadManager(),) if rest.units else ()),
+        *dict.fromkeys(rest.restarts),
+        *rest.commands,
+        *map(RunScript, scripts),
+    )
+    return Plan(actions, names.findings + disks.findings + people.findings + rest.findings)
+
+
+def _names(document: Document, facts: Facts) -> Share:
+    """The host name, the platform's if the document has none, and the time zone."""
+    share = Share()
+    if document.hostname:
+        share += Share(files=(SetHostname(document.hostname),))
+    elif facts.metadata.hostname:
+        share += _platform_name(facts.metadata.hostname)
+    if document.timezone:
+        share += Share(files=(SetTimezone(document.timezone),))
+    return share
+
+
+def _platform_name(name: str) -> Share:
+    if not is_host_name(name):
+        return warned("metadata: the platform's host name is none; it is left alone")
+    return Share(files=(SetHostname(name, "metadata"),))
+
+
+def _files_and_units(document: Document, facts: Facts) -> Share:
+    """Each phase in the order of coreos-cloudinit: the document's own, then what is generated."""
+    name = document.hostname or facts.metadata.hostname or facts.hostname
+    coreos = document.coreos
+    return total(
+        (
+            network(document.network),
+            units(coreos.units, facts),
+            written(document.write_files),
+            oem_release(coreos.oem),
+            settings(coreos.update, coreos.locksmith, facts),
+            hosts(document.manage_etc_hosts, name),
+            flannel(coreos.flannel, facts),
+            etcd2(coreos.etcd2, coreos.units, facts),
+            fleet(coreos.fleet, facts),
+            time_servers(document.ntp),
+            quadlets(document.quadlets),
+            environment(facts.metadata.addresses, facts.environment),
+        )
+    )
 
 
 def frequency(action: Action) -> Frequency:

@@ -1,0 +1,79 @@
+"""Users and the keys that may log in as them.
+
+The keys of the platform stay apart from the document's: either can go without
+the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cloud_config.document.findings import Finding, Level
+from cloud_config.document.model import User
+from cloud_config.planning.actions import Action, AuthorizeKeys, EnsureUser
+from cloud_config.planning.escaping import line
+from cloud_config.planning.share import WHOLE, Share
+from osmodel.faults import InvalidInput
+
+LOGIN_USER = "core"
+"""Whom the keys at the top of a document belong to; the image has this user."""
+
+
+def users(items: Sequence[User]) -> Share:
+    """Each user with its keys, in the order of the document."""
+    actions: list[Action] = []
+    findings: list[Finding] = []
+    for item in items:
+        actions.append(_user(item))
+        keys, complaints = _keys(item.ssh_authorized_keys, "users", item.line)
+        findings += complaints
+        if keys:
+            actions.append(AuthorizeKeys(item.name, keys, "users"))
+    return Share(files=tuple(actions), findings=tuple(findings))
+
+
+def login_keys(document: Sequence[str], platform: Sequence[str]) -> Share:
+    """The keys for ``core``: the document's and the platform's."""
+    actions: list[Action] = []
+    findings: list[Finding] = []
+    for origin, given in (("ssh_authorized_keys", document), ("metadata", platform)):
+        keys, complaints = _keys(given, origin, WHOLE)
+        findings += complaints
+        if keys:
+            actions.append(AuthorizeKeys(LOGIN_USER, keys, origin))
+    return Share(files=tuple(actions), findings=tuple(findings))
+
+
+def _user(item: User) -> EnsureUser:
+    return EnsureUser(
+        name=item.name,
+        origin="users",
+        passwd=item.passwd,
+        gecos=item.gecos,
+        homedir=item.homedir,
+        no_create_home=item.no_create_home,
+        primary_group=item.primary_group,
+        groups=item.groups,
+        no_user_group=item.no_user_group,
+        system=item.system,
+        no_log_init=item.no_log_init,
+        shell=item.shell,
+    )
+
+
+def _keys(
+    given: Sequence[str], origin: str, line_number: int
+) -> tuple[tuple[str, ...], list[Finding]]:
+    """Keys of one line each; a text of several lines is that many keys, as sshd reads it."""
+    keys: list[str] = []
+    findings: list[Finding] = []
+    for text in given:
+        for key in text.splitlines():
+            try:
+                line(key)
+            except InvalidInput as fault:
+                message = f"{origin}: a key {fault}; it is left out"
+                findings.append(Finding(line_number, Level.ERROR, message))
+            else:
+                keys.append(key.strip())
+    return tuple(dict.fromkeys(filter(None, keys))), findings

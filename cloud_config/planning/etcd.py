@@ -1,0 +1,107 @@
+"""``coreos.etcd2`` as options of etcd 3.5.
+
+etcd 3.5 reads ``ETCD_<OPTION>`` as etcd 2 did, and has all its options but
+four. Two of those were short forms of others, one has another name; what has
+nothing to become is reported, for etcd 3.5 only warns about an unknown variable
+in a log that nobody reads.
+
+Source: ``etcd --help`` of 3.5.16; etcd 2.3 Documentation/configuration.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from cloud_config.document.model import Unit
+from cloud_config.planning.facts import Facts
+from cloud_config.planning.services import drop_in, restarted
+from cloud_config.planning.share import Share, told, warned, writable
+
+UNIT = "etcd.service"
+OLD_UNIT = "etcd2.service"
+"""Documents of the time start this unit; the image's etcd.service is its successor."""
+_ORIGIN = "coreos.etcd2"
+_SPECIFIER = re.compile(r"%[A-Za-z]")
+_TRUE = frozenset({"true", "1", "t", "yes", "on"})
+
+_UNCHANGED = """
+    advertise_client_urls cert_file client_cert_auth cors data_dir discovery discovery_fallback
+    discovery_proxy discovery_srv election_timeout enable_pprof force_new_cluster
+    heartbeat_interval initial_advertise_peer_urls initial_cluster initial_cluster_state
+    initial_cluster_token key_file listen_client_urls listen_peer_urls max_snapshots max_wals name
+    peer_cert_file peer_client_cert_auth peer_key_file peer_trusted_ca_file proxy
+    proxy_dial_timeout proxy_failure_wait proxy_read_timeout proxy_refresh_interval
+    proxy_write_timeout snapshot_count strict_reconfig_check trusted_ca_file wal_dir
+    """
+OPTIONS = frozenset(_UNCHANGED.split())
+"""Options of etcd 2 that etcd 3.5 has under the same name."""
+GONE = {"log_package_levels": "etcd 3.5 has one level for all of its log"}
+"""Options that became nothing, and why."""
+_SHORT_FORMS = {
+    # "--ca-file ca.crt could be replaced by --trusted-ca-file ca.crt --client-cert-auth"
+    "ca_file": ("trusted_ca_file", "client_cert_auth"),
+    "peer_ca_file": ("peer_trusted_ca_file", "peer_client_cert_auth"),
+}
+_V2_ONLY = "proxy"
+
+
+def etcd2(options: Mapping[str, str], units: Sequence[Unit], facts: Facts) -> Share:
+    """The drop-in of the etcd unit, and what is to be said about options that changed.
+
+    Args:
+        options: ``coreos.etcd2``.
+        units: of the document; one that brings an etcd2.service of its own gets
+            the settings there as well.
+        facts: of this machine.
+    """
+    kept, share = writable({k: v for k, v in options.items() if v}, _ORIGIN)
+    if not kept:
+        return share
+    translated, remarks = _translated(kept)
+    share += remarks + _literal(translated)
+    if not facts.has_unit(UNIT):
+        share += told(f"{_ORIGIN}: this image has no {UNIT}; the settings are kept for it")
+    if not translated:
+        return share
+    environment = {f"ETCD_{key.upper()}": value for key, value in translated.items()}
+    own = any(unit.name == OLD_UNIT and unit.content for unit in units)
+    names = (UNIT, OLD_UNIT) if own else (UNIT,)
+    return share + Share(
+        units=tuple(drop_in(name, environment, _ORIGIN) for name in names),
+        restarts=tuple(action for name in names for action in restarted(name, _ORIGIN, facts)),
+    )
+
+
+def _translated(options: Mapping[str, str]) -> tuple[dict[str, str], Share]:
+    """What etcd 3.5 is told; an option's own name wins over a short form of it."""
+    found = {key: value for key, value in options.items() if key in OPTIONS}
+    remarks = Share()
+    for key, (file, switch) in _SHORT_FORMS.items():
+        if key in options:
+            found.setdefault(file, options[key])
+            found.setdefault(switch, "true")
+            remarks += told(f"{_ORIGIN}.{key}: became {file} and {switch} for etcd 3.5")
+    if options.get("debug", "").lower() in _TRUE:
+        found["log_level"] = "debug"
+        remarks += told(f"{_ORIGIN}.debug: became log_level=debug for etcd 3.5")
+    for key, reason in GONE.items():
+        if key in options:
+            remarks += warned(f"{_ORIGIN}.{key}: no longer exists and is left out: {reason}")
+    if found.get(_V2_ONLY, "off") != "off":
+        remarks += warned(f"{_ORIGIN}.proxy: etcd 3.5 forwards the v2 protocol only, without v3")
+    if found.get("force_new_cluster", "").lower() in _TRUE:
+        remarks += warned(
+            f"{_ORIGIN}.force_new_cluster: forgets the other members at every start; "
+            "take it out when the cluster is back"
+        )
+    return found, remarks
+
+
+def _literal(options: Mapping[str, str]) -> Share:
+    """Some documents relied on values being pasted into the unit, where ``%H`` is the name."""
+    share = Share()
+    for key, value in options.items():
+        if _SPECIFIER.search(value):
+            share += warned(f"{_ORIGIN}.{key}: % is taken as it is, not as a specifier of systemd")
+    return share

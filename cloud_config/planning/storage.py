@@ -1,0 +1,75 @@
+"""Data disks: formatted when empty, mounted by a unit.
+
+The mount unit is ordered before local-fs.target, so that what lies on the disk
+is there when services start, but it is only wanted: a disk that is gone costs
+its own data, not the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from cloud_config.document.model import Filesystem
+from cloud_config.planning.actions import (
+    Action,
+    CommandUnit,
+    EnableUnit,
+    FormatDisk,
+    PutFile,
+    ReloadManager,
+)
+from cloud_config.planning.places import mount_point
+from cloud_config.planning.share import Share, generated, refused
+from cloud_config.planning.unitnames import from_path, instance
+from osmodel.faults import InvalidInput
+
+ORIGIN = "storage.filesystems"
+
+
+def storage(items: Sequence[Filesystem], links: Mapping[str, str]) -> Share:
+    """Formatting, then mounting; all in the first phase, for files may lie on these disks."""
+    share = Share()
+    mounts: dict[str, PutFile] = {}
+    for item in items:
+        if not item.path:
+            share += Share(files=(_formatting(item),))
+            continue
+        try:
+            where = mount_point(item.path, links)
+            made = _mount(item, name := from_path(where, "mount"), where)
+        except InvalidInput as fault:
+            share += refused(f"{ORIGIN}: {fault}", item.line)
+            continue
+        if name in mounts:
+            share += refused(f"{ORIGIN}: {item.path}: two disks for one place", item.line)
+        else:
+            mounts[name] = made
+            share += Share(files=(_formatting(item),))
+    return share + Share(files=_mounting(mounts))
+
+
+def _mounting(mounts: Mapping[str, PutFile]) -> tuple[Action, ...]:
+    if not mounts:
+        return ()
+    enabled = tuple(EnableUnit(name, runtime=False, origin=ORIGIN) for name in mounts)
+    # A place inside another one has a longer name of the same beginning.
+    started = tuple(CommandUnit("start", name, ORIGIN) for name in sorted(mounts, key=len))
+    return (*mounts.values(), ReloadManager(ORIGIN), *enabled, *started)
+
+
+def _formatting(item: Filesystem) -> FormatDisk:
+    return FormatDisk(item.device, item.format, item.label, ORIGIN)
+
+
+def _mount(item: Filesystem, name: str, where: str) -> PutFile:
+    return generated(
+        f"/etc/systemd/system/{name}",
+        "data.mount",
+        ORIGIN,
+        description=f"Data disk {item.device}",
+        check=instance("systemd-fsck", item.device, "service"),
+        what=item.device,
+        where=where,
+        type=item.format,
+        options=",".join(item.options),
+    )
