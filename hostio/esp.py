@@ -1,9 +1,10 @@
-"""The EFI system partition, as far as boot entries go.
+"""The EFI system partition, as far as boot entries and the loader's state go.
 
 FAT has no journal, so every change here is one directory operation that is
 flushed before the call returns: a caller that orders its calls has ordered
-what a power cut can leave behind. File content is only ever written under a
-temporary name outside ``EFI/Linux``, where the loader does not look.
+what a power cut can leave behind. Kernel images are only ever written under a
+temporary name outside ``EFI/Linux``, where the loader does not look; the state
+of a loader that cannot rename is one sector, written where it lies.
 
 The partition is mounted only while it is used, by one program at a time (the
 caller holds the engine's lock), so looking for a name and then renaming has no
@@ -29,6 +30,7 @@ STAGING = Path("EFI/twinkeel-tmp")
 MOUNT_POINT = Path("/run/update-engine/esp")
 
 _STAGED_NAME = "uki.tmp"
+_SMALL = 4096  # bytes
 
 
 class StagedFile(Protocol):
@@ -98,6 +100,20 @@ class Esp(Protocol):
 
     def remove(self, name: str) -> None:
         """Delete an entry; a no-op if it is not there."""
+        ...
+
+    def small_file(self, name: str) -> bytes | None:
+        """A file in the top directory, or ``None``; at most the first 4096 bytes."""
+        ...
+
+    def overwrite(self, name: str, content: bytes) -> None:
+        """Write a file in the top directory where it lies, or make it.
+
+        Meant for a sector's worth: a power cut leaves the old content, the new
+        one, or one that is neither. A file that has the size already keeps its
+        place on the medium, so nothing else of the file system is at stake. The
+        content is compared with what the medium holds.
+        """
         ...
 
     def sweep(self) -> None:
@@ -235,6 +251,27 @@ class MountedEsp:
             (self._entries / name).unlink(missing_ok=True)
             if self._entries.is_dir():
                 sync_directory(self._entries)
+
+    def small_file(self, name: str) -> bytes | None:
+        """See :meth:`Esp.small_file`."""
+        path = self._root / name
+        return _read(path, 0, _SMALL, fresh=True) if path.is_file() else None
+
+    def overwrite(self, name: str, content: bytes) -> None:
+        """See :meth:`Esp.overwrite`."""
+        path = self._root / name
+        with _translated(f"write {name}"):
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.pwrite(descriptor, content, 0)
+                if os.fstat(descriptor).st_size != len(content):
+                    os.ftruncate(descriptor, len(content))
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            sync_directory(self._root)
+        if _read(path, 0, len(content), fresh=True) != content:
+            raise HostFailure(f"ESP: {name} reads back differently")
 
     def sweep(self) -> None:
         """See :meth:`Esp.sweep`."""

@@ -21,24 +21,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from osmodel.faults import InvalidInput
+from osmodel.standing import TRIES, Standing
 from osmodel.version import Version
-
-TRIES = 3  # boots a new version gets before the loader gives it up
 
 _PREFIX = "twinkeel_"
 _MOST_TRIES = 9  # one digit, so that a counted name never changes its length
 _NAME = re.compile(r"(?P<stem>twinkeel_[0-9.]+)(?:\+(?P<left>[0-9])-(?P<done>[0-9]))?\.efi")
-
-
-class Standing(StrEnum):
-    """What the loader thinks of an entry at the next boot."""
-
-    PROVEN = "proven"
-    ON_TRIAL = "on-trial"
-    EXHAUSTED = "exhausted"
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,6 @@ COPIES = ("slots0.env", "slots1.env")  # in the top directory of the FAT
 SLOTS = ("a", "b")
 GOOD = "good"
 NONE = "none"
-TRIES = 3  # boots a new version gets before the loader gives it up
 
 _SEQUENCES = 1 << 16
 _MARK = re.compile("good|none|[0-9]")

@@ -1,4 +1,4 @@
-"""Bless the running version: drop its counter, so that the loader keeps it.
+"""Bless the running version: nobody counts its tries any more, the loader keeps it.
 
 The entry is found by content: the one whose kernel image names the running root
 hash. The loader's own variable is not asked; it can name another entry after a
@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import logging
 
-from hostio.esp import Esp
-from osmodel.bootentry import Standing
 from osmodel.faults import HostFailure
+from osmodel.standing import Standing
 from osmodel.startledger import Stage
+from update_engine.bootcontrol.port import BootControl
 from update_engine.core.enginestate import Success
 from update_engine.core.entries import KnownEntry, of_root
-from update_engine.espreading import read_entries, remember, system_table
+from update_engine.espreading import remember, system_table
 from update_engine.world import World
 
 _log = logging.getLogger(__name__)
@@ -33,9 +33,9 @@ def bless(world: World) -> None:
         HostFailure: no entry, or more than one, is ours; the ESP refused.
     """
     running = world.machine.root_hash
-    with world.esp() as esp:
-        _drop_counter(esp, running)
-        remember(world.memory, system_table(world.disk()), read_entries(esp), running)
+    with world.boot() as boot:
+        _drop_counter(boot, running)
+        remember(world.memory, system_table(world.disk()), boot.entries(), running)
     success = Success(str(world.machine.version), running, world.now())
     state = world.memory.state()
     if state.armed is not None or not state.successes or state.successes[-1].root_hash != running:
@@ -43,21 +43,19 @@ def bless(world: World) -> None:
     world.memory.reach(world.machine.boot_id, Stage.HEALTHY)
 
 
-def _drop_counter(esp: Esp, running: str) -> None:
-    own = _own(esp, running)
-    assert own.entry is not None
+def _drop_counter(boot: BootControl, running: str) -> None:
+    own = _own(boot, running)
     if own.standing is Standing.PROVEN:
         return
-    blessed = own.entry.blessed().filename
-    esp.rename(own.name, blessed)
-    if _own(esp, running).name != blessed:
-        raise HostFailure(f"entry {blessed} reads back differently from the ESP")
-    _log.info("blessed entry=%s from=%s", blessed, own.name)
+    boot.bless(own)
+    if (blessed := _own(boot, running)).standing is not Standing.PROVEN:
+        raise HostFailure(f"entry {own.name} reads back differently from the ESP")
+    _log.info("blessed entry=%s from=%s", blessed.name, own.name)
 
 
-def _own(esp: Esp, running: str) -> KnownEntry:
-    own = of_root(read_entries(esp), running)
-    if len(own) != 1 or own[0].entry is None:
+def _own(boot: BootControl, running: str) -> KnownEntry:
+    own = of_root(boot.entries(), running)
+    if len(own) != 1 or own[0].standing is None:
         raise HostFailure(
             f"{len(own)} boot entries carry the running version, expected one: nothing is blessed",
             hint="look at EFI/Linux on the ESP",

@@ -1,66 +1,39 @@
-"""Look at the ESP: which entries are there, what do they hold, and is it in order."""
+"""Look at what boots: put entries in order, find the slots, remember for status."""
 
 from __future__ import annotations
 
 import logging
 
 from hostio.disks import SystemDisk, read_table
-from hostio.esp import Esp
-from osmodel.bootentry import parse
-from osmodel.faults import InvalidInput, UntrustedData
 from osmodel.gpt import Gpt
-from osmodel.uki import identify
-from update_engine.core.entries import KnownEntry, Remove, Rename, repairs
+from update_engine.bootcontrol.port import BootControl
+from update_engine.core.entries import KnownEntry, Readmit, Remove, repairs
 from update_engine.core.planning import active_slot
 from update_engine.memory import Memory, Snapshot
 
 _log = logging.getLogger(__name__)
 
 
-def read_entries(esp: Esp) -> tuple[KnownEntry, ...]:
-    """Every file the loader would show, with what its name and content say.
-
-    Raises:
-        HostFailure: the ESP cannot be read.
-    """
-    # The loader compares suffixes without regard to case, as FAT does.
-    names = [name for name in esp.names() if name.lower().endswith(".efi")]
-    return tuple(_known(esp, name) for name in names)
-
-
-def _known(esp: Esp, name: str) -> KnownEntry:
-    try:
-        entry = parse(name)
-    except InvalidInput:
-        entry = None
-    try:
-        found = identify(lambda at, length: esp.read(name, at, length), esp.size(name))
-    except UntrustedData as fault:
-        _log.warning("entry=%s damaged: %s", name, fault)
-        return KnownEntry(name, entry)
-    return KnownEntry(name, entry, found.version, found.root_hash)
-
-
-def tidy(esp: Esp, running: str) -> tuple[KnownEntry, ...]:
-    """Sweep leftovers and give every entry a name of ours; returns the entries.
+def tidy(boot: BootControl, running: str) -> tuple[KnownEntry, ...]:
+    """Sweep leftovers and give every entry a standing of ours; returns the entries.
 
     Args:
-        esp: the ESP, mounted.
+        boot: what boots next.
         running: root hash of the running system.
 
     Raises:
         HostFailure: the ESP refused.
     """
-    esp.sweep()
-    wanted = repairs(read_entries(esp), running)
+    boot.sweep()
+    wanted = repairs(boot.entries(), running)
     for repair in wanted:
-        _log.warning("esp repair=%s", repair)
+        _log.warning("esp repair=%s entry=%s", type(repair).__name__, repair.entry.name)
         match repair:
-            case Rename(old, new):
-                esp.rename(old, new)
-            case Remove(name):
-                esp.remove(name)
-    return read_entries(esp)
+            case Readmit(entry):
+                boot.readmit(entry)
+            case Remove(entry):
+                boot.remove(entry)
+    return boot.entries()
 
 
 def system_table(disk: SystemDisk) -> Gpt:

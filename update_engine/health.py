@@ -19,8 +19,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from hostio.runner import Command
-from osmodel.bootentry import Standing
 from osmodel.faults import Fault, HostFailure
+from osmodel.standing import Standing
 from update_engine.core.enginestate import FailedCheck
 from update_engine.core.entries import of_root
 from update_engine.core.health import CheckResult, Consequence, Verdict, consequence, verdict

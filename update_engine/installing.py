@@ -2,11 +2,13 @@
 
 1. preflight: the running version is proven, slot and ESP have room;
 2. ``state.json`` says what is being written;
-3. the passive slot's entry leaves the ESP: nothing can boot that slot;
+3. the passive slot's entry goes: nothing can boot that slot;
 4. slot and tree are written, read back and compared; the new kernel image lies
    under a temporary name, is flushed, read back and compared;
 5. the slot gets its GUIDs; ``state.json`` says what is armed;
 6. the kernel image becomes an entry with tries: the commit point.
+
+How an entry is made, counted and found is the boot control's business.
 
 A fault at any step leaves the running version as it was. The caller holds the
 engine's lock and has authenticated the payload's metadata before this starts;
@@ -21,20 +23,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hostio.disks import SystemDisk
-from hostio.esp import Esp, StagedFile
-from osmodel.bootentry import armed
+from hostio.esp import StagedFile
 from osmodel.faults import Fault, HostFailure
 from osmodel.gpt import Gpt, Partition
 from osmodel.partitions import root_label, verity_label
 from osmodel.payload.layout import BLOCK
 from osmodel.release import Release
+from osmodel.standing import Standing
 from osmodel.verity import hash_device_size
 from update_engine.apply.applying import Applied, OpenedPayload, Targets, write_payload
 from update_engine.arming import compare_uki, set_slot
+from update_engine.bootcontrol.port import Arming, BootControl
 from update_engine.core.enginestate import Target
 from update_engine.core.entries import KnownEntry
 from update_engine.core.planning import Blocked, Plan, armed_table, plan, room_on_esp
-from update_engine.espreading import read_entries, remember, system_table
+from update_engine.espreading import remember, system_table
 from update_engine.world import World
 
 _log = logging.getLogger(__name__)
@@ -73,17 +76,17 @@ def install(world: World, opened: OpenedPayload, size: int, report: Report) -> T
     """
     disk = world.disk()
     table = system_table(disk)
-    with world.esp() as esp:
-        planned = _preflight(world, esp, table, opened)
+    with world.boot() as boot:
+        planned = _preflight(world, boot, table, opened)
         if isinstance(planned, Blocked):
             return planned
         target = _target(world, opened.release, planned.slot, size)
         world.memory.change(lambda state: replace(state, writing=target))
-        for name in planned.remove:
-            esp.remove(name)
-            _log.info("entry=%s removed slot=%s", name, planned.slot)
-        remember(world.memory, table, read_entries(esp), world.machine.root_hash)
-        _write_and_arm(_Job(world, disk, table, opened, target, report), esp)
+        for one in planned.remove:
+            boot.remove(one)
+            _log.info("entry=%s removed slot=%s", one.name, planned.slot)
+        remember(world.memory, table, boot.entries(), world.machine.root_hash)
+        _write_and_arm(_Job(world, disk, table, opened, target, report), boot)
     _confirm(world, target)
     return target
 
@@ -94,16 +97,17 @@ def _target(world: World, release: Release, slot: str, size: int) -> Target:
     )
 
 
-def _preflight(world: World, esp: Esp, table: Gpt, opened: OpenedPayload) -> Plan | Blocked:
+def _preflight(
+    world: World, boot: BootControl, table: Gpt, opened: OpenedPayload
+) -> Plan | Blocked:
     """Everything that can be refused before anything is changed."""
-    esp.sweep()
-    entries = read_entries(esp)
-    planned = plan(table, entries, world.machine.root_hash)
+    boot.sweep()
+    planned = plan(table, boot.entries(), world.machine.root_hash)
     if isinstance(planned, Blocked):
         return planned
-    leaving = sum(esp.size(name) for name in planned.remove)
+    leaving = sum(map(boot.size, planned.remove))
     needed = opened.plan.content("uki").size
-    full = room_on_esp(esp.free_bytes(), leaving, needed)
+    full = room_on_esp(boot.free_bytes(), leaving, needed)
     return full or _room_in_slot(table, planned.slot, opened) or planned
 
 
@@ -120,9 +124,9 @@ def _room_in_slot(table: Gpt, slot: str, opened: OpenedPayload) -> Blocked | Non
     return None
 
 
-def _write_and_arm(job: _Job, esp: Esp) -> None:
+def _write_and_arm(job: _Job, boot: BootControl) -> None:
     world, target = job.world, job.target
-    staged = esp.stage()
+    staged = boot.stage()
     try:
         applied = _write_slot(job, staged)
         staged.seal()
@@ -130,7 +134,7 @@ def _write_and_arm(job: _Job, esp: Esp) -> None:
         set_slot(job.disk, armed_table(job.table, target.slot, target.root_hash))
         # Before the commit point: a cut right after it must find who was armed.
         world.memory.change(lambda state: replace(state, writing=None, armed=target))
-        staged.place(armed(target.version).filename)
+        boot.arm(staged, Arming(target.version, target.slot))
     except Fault:
         # What cannot be undone here is swept at the next start.
         with contextlib.suppress(HostFailure):
@@ -155,8 +159,8 @@ def _confirm(world: World, target: Target) -> None:
     Raises:
         HostFailure: the entry is not there, so the old version boots next.
     """
-    with world.esp() as esp:
-        entries = read_entries(esp)
+    with world.boot() as boot:
+        entries = boot.entries()
         remember(world.memory, system_table(world.disk()), entries, world.machine.root_hash)
     if not _is_listed(entries, target):
         world.memory.change(lambda state: replace(state, armed=None))
@@ -164,8 +168,8 @@ def _confirm(world: World, target: Target) -> None:
 
 
 def _is_listed(entries: tuple[KnownEntry, ...], target: Target) -> bool:
-    name = armed(target.version).filename
-    return any(one.name == name and one.root_hash == target.root_hash for one in entries)
+    listed = [one for one in entries if one.root_hash == target.root_hash]
+    return [one.standing for one in listed] == [Standing.ON_TRIAL]
 
 
 def _partition(table: Gpt, label: str) -> Partition:
@@ -183,13 +187,11 @@ def disarm(world: World) -> Target | None:
     target = world.memory.state().armed
     if target is None or target.root_hash == world.machine.root_hash:
         return None
-    with world.esp() as esp:
-        for one in read_entries(esp):
+    with world.boot() as boot:
+        for one in boot.entries():
             if one.root_hash == target.root_hash:
-                esp.remove(one.name)
-        remember(
-            world.memory, system_table(world.disk()), read_entries(esp), world.machine.root_hash
-        )
+                boot.remove(one)
+        remember(world.memory, system_table(world.disk()), boot.entries(), world.machine.root_hash)
     world.memory.change(lambda state: replace(state, armed=None))
     _log.info("disarmed version=%s", target.version)
     return target

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 
 from hostio.statefiles import TextFile
 from osmodel import startledger
-from osmodel.bootentry import parse as parse_entry
 from osmodel.faults import InvalidInput
+from osmodel.standing import Standing
 from osmodel.startledger import Ledger, Stage
 from update_engine.core import enginestate
 from update_engine.core.enginestate import EngineState
@@ -104,15 +104,12 @@ class Memory:
             listed = fields["entries"]
             assert isinstance(listed, list)
             return Snapshot(str(fields["slot"]), tuple(_known(one) for one in listed))
-        except (KeyError, TypeError, AssertionError):
+        except (KeyError, ValueError, TypeError, AssertionError):
             return Snapshot()
 
     def remember_snapshot(self, snapshot: Snapshot) -> None:
         """Keep what the ESP holds for status."""
-        entries = [
-            {"name": one.name, "version": one.version, "root_hash": one.root_hash}
-            for one in snapshot.entries
-        ]
+        entries = [asdict(one) for one in snapshot.entries]
         self._snapshot.write(json.dumps({"slot": snapshot.slot, "entries": entries}) + "\n")
 
     def verdict(self) -> Verdict:
@@ -167,9 +164,9 @@ def _fields(text: str | None) -> Mapping[str, object]:
 
 
 def _known(fields: Mapping[str, object]) -> KnownEntry:
-    name = str(fields["name"])
-    try:
-        entry = parse_entry(name)
-    except InvalidInput:
-        entry = None
-    return KnownEntry(name, entry, str(fields["version"]), str(fields["root_hash"]))
+    standing = fields["standing"]
+    return KnownEntry(
+        str(fields["name"]),
+        None if standing is None else Standing(str(standing)),
+        *(str(fields[name]) for name in ("version", "root_hash", "promised", "slot")),
+    )

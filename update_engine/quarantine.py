@@ -33,8 +33,8 @@ def settle_accounts(world: World) -> Reckoning:
     """
     machine = world.machine
     table = system_table(world.disk())
-    with world.esp() as esp:
-        entries = tidy(esp, machine.root_hash)
+    with world.boot() as boot:
+        entries = tidy(boot, machine.root_hash)
     remember(world.memory, table, entries, machine.root_hash)
     state = world.memory.state()
     found = reckon(

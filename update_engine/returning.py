@@ -7,7 +7,7 @@ import logging
 from update_engine.core.enginestate import Quarantined
 from update_engine.core.planning import Blocked
 from update_engine.core.rollback import Return, roll_back
-from update_engine.espreading import read_entries, remember, system_table
+from update_engine.espreading import remember, system_table
 from update_engine.world import World
 
 _log = logging.getLogger(__name__)
@@ -24,15 +24,15 @@ def go_back(world: World) -> Return | Blocked:
         HostFailure: ESP or state could not be changed.
     """
     me = world.machine
-    with world.lock(), world.esp() as esp:
-        decision = roll_back(read_entries(esp), me.root_hash)
+    with world.lock(), world.boot() as boot:
+        decision = roll_back(boot.entries(), me.root_hash)
         if isinstance(decision, Blocked):
             return decision
         at = world.now()
         one = Quarantined(str(me.version), me.root_hash, "rolled back by an operator", at)
         world.memory.change(lambda state: state.with_quarantined(one))
-        esp.rename(decision.rename.old, decision.rename.new)
-        remember(world.memory, system_table(world.disk()), read_entries(esp), me.root_hash)
+        boot.give_up(decision.given_up, starts=1)
+        remember(world.memory, system_table(world.disk()), boot.entries(), me.root_hash)
     world.reboot_wanted.write("")
     _log.warning("rolled back from=%s to=%s", me.version, decision.version)
     return decision

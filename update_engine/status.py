@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from osmodel.bootentry import Standing
 from osmodel.faults import Fault
+from osmodel.standing import Standing
 from update_engine.core.enginestate import EngineState, Problem, Quarantined
 from update_engine.core.entries import KnownEntry
 from update_engine.core.health import CheckResult, Health
@@ -166,7 +166,7 @@ def _passive(snapshot: Snapshot, running: str) -> Passive | None:
 
 
 def _listed(one: KnownEntry) -> ListedEntry:
-    version = one.version or (one.entry.version if one.entry else "")
+    version = one.version or one.promised
     standing = one.standing.value if one.standing else "unknown"
     return ListedEntry(one.name, version, one.root_hash, standing if one.root_hash else "damaged")
 

@@ -6,8 +6,8 @@ adapters; everything below them gets what it needs from here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,6 +22,7 @@ from update_engine.memory import Memory
 from update_engine.settings import Settings
 
 if TYPE_CHECKING:  # slow to import, and status needs none of them
+    from update_engine.bootcontrol.port import BootControl
     from update_engine.trusting.repository import Offer
     from update_engine.trusting.trust import Trust
 
@@ -84,3 +85,15 @@ class World:
     def now(self) -> int:
         """Seconds since 1970."""
         return int(self.clock.now().timestamp())
+
+    @contextmanager
+    def boot(self) -> Iterator[BootControl]:
+        """What boots next, for as long as it is looked at or changed.
+
+        Raises:
+            HostFailure: the ESP cannot be mounted.
+        """
+        from update_engine.bootcontrol.choosing import control_of  # noqa: PLC0415 - not for status
+
+        with self.esp() as esp:
+            yield control_of(esp, self.machine.platform)

@@ -30,6 +30,7 @@ from pathlib import Path
 
 from hostio.runner import Command, Runner
 from osmodel import slotstate
+from osmodel.standing import TRIES
 
 FILE = "boot.scr"  # in the top directory of the FAT; U-Boot looks for this name
 _PAUSE = 5  # seconds before starting again, to read the console
@@ -116,7 +117,7 @@ def boot_script() -> str:
         "ZERO": slotstate.COPIES[0],
         "ONE": slotstate.COPIES[1],
         "SIZE": f"{slotstate.SIZE:#x}",
-        "TRIES": str(slotstate.TRIES),
+        "TRIES": str(TRIES),
         "PAUSE": str(_PAUSE),
     }
     text = _TEXT

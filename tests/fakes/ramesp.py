@@ -23,6 +23,7 @@ class RamEsp:
         self, files: Files | None = None, *, capacity: int = 1 << 20, power: Power | None = None
     ) -> None:
         self.files = dict(files or {})
+        self.small: Files = {}
         self.staged: bytes | None = None
         self.sealed = False
         self.changes = 0
@@ -58,6 +59,17 @@ class RamEsp:
 
     def remove(self, name: str) -> None:
         self.change(lambda: self.files.pop(name, None))
+
+    def small_file(self, name: str) -> bytes | None:
+        return self.small.get(name)
+
+    def overwrite(self, name: str, content: bytes) -> None:
+        before = self.small.get(name, b"")
+        # Neither the old content nor the new one, and shorter than both.
+        self._torn = [(name, content[: len(content) // 2] + before[len(content) // 2 :])]
+        self._torn += [(name, b""), (name, content[:-1])]
+        self.change(lambda: self.small.__setitem__(name, content))
+        self._torn = []
 
     def sweep(self) -> None:
         self.change(self._drop_staged)

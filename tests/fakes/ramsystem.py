@@ -15,10 +15,10 @@ from pathlib import Path
 from hostio.blockdev import BlockDevice
 from hostio.runner import Command
 from osmodel import bootentry, gpt
-from osmodel.bootentry import Standing
 from osmodel.faults import Fault, InvalidInput, TransientFailure, UntrustedData
 from osmodel.hostidentity import HostIdentity
 from osmodel.partitions import ESP, ESP_TYPE, ROOT_TYPES, VERITY_TYPES, derived_guid, slot_guids
+from osmodel.standing import Standing
 from osmodel.uki import identify
 from osmodel.verity import parse_superblock
 from osmodel.version import Version

@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osmodel.bootentry import BootEntry, Standing, armed, parse
+from osmodel.bootentry import BootEntry, armed, parse
 from osmodel.faults import InvalidInput
+from osmodel.standing import Standing
 
 NAMES = {
     "twinkeel_1.4.0.efi": BootEntry("twinkeel_1.4.0"),

@@ -2,7 +2,8 @@
 
 import pytest
 
-from osmodel.bootentry import BootEntry, parse
+from osmodel.bootentry import parse
+from osmodel.standing import Standing
 from osmodel.startledger import Ledger, Stage
 from update_engine.core.aftermath import Evidence, Outcome, Reckoning, reckon
 from update_engine.core.enginestate import EngineState, FailedCheck, Quarantined, Target
@@ -10,12 +11,13 @@ from update_engine.core.entries import KnownEntry
 
 OLD, NEW = "aa" * 32, "bb" * 32
 ARMED = EngineState(armed=Target("1.0.1", NEW, "b", "boot-0", 1))
-OLD_ENTRY = KnownEntry("twinkeel_1.0.0.efi", BootEntry("twinkeel_1.0.0"), "1.0.0", OLD)
+OLD_ENTRY = KnownEntry("twinkeel_1.0.0.efi", Standing.PROVEN, "1.0.0", OLD, "1.0.0")
 
 
 def new_entry(counter: str, *, root_hash: str = NEW) -> KnownEntry:
     name = f"twinkeel_1.0.1{counter}.efi"
-    return KnownEntry(name, parse(name), "1.0.1" if root_hash else "", root_hash)
+    standing = parse(name).standing
+    return KnownEntry(name, standing, "1.0.1" if root_hash else "", root_hash, "1.0.1")
 
 
 def ledger(*starts: tuple[str, Stage]) -> Ledger:

@@ -7,9 +7,10 @@ from osmodel.faults import InvalidInput
 from osmodel.gpt import Gpt, Partition
 from osmodel.gpt import parse as parse_table
 from osmodel.partitions import slot_guids
+from osmodel.standing import Standing
 from tests.fakes.ramsystem import DISK, OLD, SECTOR, factory_media
 from update_engine.core.backoff import seconds_before_next_run, seconds_before_retry
-from update_engine.core.entries import KnownEntry, Remove, Rename, Repair, repairs
+from update_engine.core.entries import KnownEntry, Readmit, Remove, Repair, repairs
 from update_engine.core.planning import (
     ESP_RESERVE,
     Blocked,
@@ -39,8 +40,9 @@ def known(name: str, root_hash: str, version: str = "1.0.0") -> KnownEntry:
     try:
         entry = parse(name)
     except InvalidInput:
-        entry = None
-    return KnownEntry(name, entry, version if root_hash else "", root_hash)
+        return KnownEntry(name, None, version if root_hash else "", root_hash)
+    version = version if root_hash else ""
+    return KnownEntry(name, entry.standing, version, root_hash, promised=entry.version)
 
 
 OWN = known("twinkeel_1.0.0.efi", RUNNING)
@@ -53,7 +55,7 @@ def blocked(found: Plan | Return | Blocked) -> str:
 
 
 def test_the_other_slot_is_written_and_its_entry_goes_first() -> None:
-    assert plan(table(), [PASSIVE, OWN], RUNNING) == Plan("b", (PASSIVE.name,))
+    assert plan(table(), [PASSIVE, OWN], RUNNING) == Plan("b", (PASSIVE,))
 
 
 def test_an_empty_slot_has_no_entry_to_remove() -> None:
@@ -62,7 +64,7 @@ def test_an_empty_slot_has_no_entry_to_remove() -> None:
 
 def test_whatever_else_the_loader_would_show_goes_too() -> None:
     stray = known("TWINKE~1.EFI", "")
-    assert plan(table(), [OWN, stray], RUNNING) == Plan("b", (stray.name,))
+    assert plan(table(), [OWN, stray], RUNNING) == Plan("b", (stray,))
 
 
 def test_slot_a_is_written_while_b_runs() -> None:
@@ -86,6 +88,11 @@ def test_half_a_slot_is_no_slot() -> None:
 @pytest.mark.parametrize("entries", [[], [PASSIVE], [OWN, known("twinkeel_1.0.1.efi", RUNNING)]])
 def test_nothing_is_written_unless_one_entry_is_ours(entries: list[KnownEntry]) -> None:
     assert "boot entries carry the running version" in blocked(plan(table(), entries, RUNNING))
+
+
+def test_nothing_is_written_while_the_loader_takes_one_slot_for_the_other() -> None:
+    swapped = KnownEntry("twinkeel_b.efi", Standing.PROVEN, "1.0.0", RUNNING, slot="b")
+    assert "is that of slot b" in blocked(plan(table(), [swapped], RUNNING))
 
 
 @pytest.mark.parametrize("counter", ["+2-1", "+0-3"])
@@ -129,16 +136,19 @@ REPAIRS: dict[str, tuple[list[KnownEntry], tuple[Repair, ...]]] = {
     "names of ours stay": ([OWN, PASSIVE], ()),
     "a running entry that lost its counter has to prove itself": (
         [known("TWINKE~1.EFI", RUNNING), PASSIVE],
-        (Rename("TWINKE~1.EFI", "twinkeel_1.0.0+1-0.efi"),),
+        (Readmit(known("TWINKE~1.EFI", RUNNING)),),
     ),
     "an unknown name beside the running entry goes": (
         [OWN, known("TWINKE~1.EFI", RUNNING)],
-        (Remove("TWINKE~1.EFI"),),
+        (Remove(known("TWINKE~1.EFI", RUNNING)),),
     ),
-    "a foreign system goes": ([OWN, known("linux.efi", OTHER)], (Remove("linux.efi"),)),
+    "a foreign system goes": (
+        [OWN, known("linux.efi", OTHER)],
+        (Remove(known("linux.efi", OTHER)),),
+    ),
     "a damaged proven entry would hang the loader": (
         [OWN, known("twinkeel_0.9.0.efi", "")],
-        (Remove("twinkeel_0.9.0.efi"),),
+        (Remove(known("twinkeel_0.9.0.efi", "")),),
     ),
     "a damaged entry on trial is the loader's business": (
         [OWN, known("twinkeel_1.0.1+2-1.efi", "")],
@@ -146,7 +156,7 @@ REPAIRS: dict[str, tuple[list[KnownEntry], tuple[Repair, ...]]] = {
     ),
     "of two that lost their name one is kept": (
         [known("TWINKE~1.EFI", RUNNING), known("TWINKE~2.EFI", RUNNING)],
-        (Rename("TWINKE~1.EFI", "twinkeel_1.0.0+1-0.efi"), Remove("TWINKE~2.EFI")),
+        (Readmit(known("TWINKE~1.EFI", RUNNING)), Remove(known("TWINKE~2.EFI", RUNNING))),
     ),
     "nothing goes while the running version has no entry": (
         [known("twinkeel_0.9.0.efi", ""), known("linux.efi", OTHER)],
@@ -162,9 +172,7 @@ def test_the_esp_is_put_in_order(rule: str) -> None:
 
 
 def test_rolling_back_gives_the_running_entry_up() -> None:
-    assert roll_back([OWN, PASSIVE], RUNNING) == Return(
-        Rename("twinkeel_1.0.0.efi", "twinkeel_1.0.0+0-1.efi"), "0.9.0", OTHER
-    )
+    assert roll_back([OWN, PASSIVE], RUNNING) == Return(OWN, "0.9.0", OTHER)
 
 
 @pytest.mark.parametrize("name", ["twinkeel_0.9.0+3-0.efi", "twinkeel_0.9.0+0-3.efi"])

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from osmodel.bootentry import Standing
+from osmodel.standing import Standing
 from osmodel.startledger import Ledger, Stage, Start
 from update_engine.core.enginestate import EngineState, FailedCheck, Target
 from update_engine.core.entries import KnownEntry, of_root
@@ -117,12 +117,13 @@ def _outcome(evidence: Evidence) -> Outcome:
 
 
 def _entries_of(armed: Target, evidence: Evidence) -> list[KnownEntry]:
-    """The entries of the armed version, by content or by name."""
+    """The entries of the armed version, by content or by what their names promise."""
     return [
         one
         for one in evidence.entries
         if one.root_hash == armed.root_hash
-        or (one.entry is not None and one.entry.version == armed.version)
+        or one.promised == armed.version
+        or one.slot == armed.slot
     ]
 
 

@@ -1,8 +1,8 @@
-"""The entries on the ESP as the engine sees them: name, counter and content.
+"""Boot entries as the engine sees them: what the loader does, and what they hold.
 
-A name says what the loader will do, the content says which root will run. Only
-both together are trusted: a rename by a firmware that lost power can leave a
-name nobody wrote, and a copy can leave one content under two names.
+The loader's bookkeeping says what it will do with an entry, the content says
+which root will run. Only both together are trusted: a firmware that lost power
+can leave bookkeeping nobody wrote, and a copy can leave one content twice.
 """
 
 from __future__ import annotations
@@ -10,47 +10,45 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from osmodel.bootentry import BootEntry, Standing, armed
+from osmodel.standing import Standing
 
 
 @dataclass(frozen=True, slots=True)
 class KnownEntry:
-    """One file in ``EFI/Linux`` that the loader would show.
+    """One kernel image that the loader may start.
 
     Attributes:
-        name: file name.
-        entry: what the name says, or ``None`` if it is not one of ours.
+        name: for people, and for whoever handed the entry out.
+        standing: what the loader does with it; ``None`` if nothing of ours says.
         version: from the image's own os-release; empty if it is damaged.
         root_hash: from its own command line; empty if it is damaged.
+        promised: version the loader's bookkeeping gives it; empty if none.
+        slot: slot the loader's bookkeeping gives it, ``a`` or ``b``; empty if none.
     """
 
     name: str
-    entry: BootEntry | None
+    standing: Standing | None
     version: str = ""
     root_hash: str = ""
-
-    @property
-    def standing(self) -> Standing | None:
-        """What the loader thinks of it, as far as the name tells."""
-        return self.entry.standing if self.entry else None
+    promised: str = ""
+    slot: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Rename:
-    """Give an entry the name it should have."""
+class Readmit:
+    """Let an entry boot that the loader lost track of, on its last try."""
 
-    old: str
-    new: str
+    entry: KnownEntry
 
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Take an entry off the ESP."""
+    """Take an entry away."""
 
-    name: str
+    entry: KnownEntry
 
 
-Repair = Rename | Remove
+Repair = Readmit | Remove
 
 
 def of_root(entries: Sequence[KnownEntry], root_hash: str) -> list[KnownEntry]:
@@ -59,26 +57,26 @@ def of_root(entries: Sequence[KnownEntry], root_hash: str) -> list[KnownEntry]:
 
 
 def repairs(entries: Sequence[KnownEntry], running: str) -> tuple[Repair, ...]:
-    """What to change so that every entry has a name we wrote, and none hangs.
+    """What to change so that every entry has a standing we wrote, and none hangs.
 
     Args:
         entries: all of them.
         running: root hash of the running system.
 
-    A running entry that lost its name goes back on its last try, so that it has
-    to prove itself; anything else without a name of ours would boot uncounted
-    and goes. A proven entry that is damaged goes too: the loader counts no try
-    of it, so it could only stop the machine. With no entry of the running
-    version at all nothing is removed: what is there may be all that boots.
+    A running entry that lost its standing goes back on its last try, so that it
+    has to prove itself; anything else without one would boot uncounted and
+    goes. A proven entry that is damaged goes too: the loader counts no try of
+    it, so it could only stop the machine. With no entry of the running version
+    at all nothing is removed: what is there may be all that boots.
     """
     own = of_root(entries, running)
     if not own:
         return ()
-    nameless = own[0] if all(one.entry is None for one in own) else None
+    lost = own[0] if all(one.standing is None for one in own) else None
     found: list[Repair] = []
     for one in entries:
-        if one is nameless:
-            found.append(Rename(one.name, armed(one.version, tries=1).filename))
-        elif one.entry is None or (not one.root_hash and one.standing is Standing.PROVEN):
-            found.append(Remove(one.name))
+        if one is lost:
+            found.append(Readmit(one))
+        elif one.standing is None or (not one.root_hash and one.standing is Standing.PROVEN):
+            found.append(Remove(one))
     return tuple(found)

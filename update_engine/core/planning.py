@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from osmodel.bootentry import Standing
 from osmodel.gpt import Gpt, Partition
 from osmodel.partitions import SLOTS, root_label, slot_guids, verity_label
+from osmodel.standing import Standing
 from update_engine.core.entries import KnownEntry, of_root
 
 ESP_RESERVE = 4 << 20  # bytes kept free: FAT gets slow and fragile when full
@@ -25,11 +25,11 @@ class Plan:
 
     Attributes:
         slot: the passive slot, ``a`` or ``b``.
-        remove: entries to take off the ESP, in order.
+        remove: entries that must not be able to boot, in order.
     """
 
     slot: str
-    remove: tuple[str, ...]
+    remove: tuple[KnownEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +71,14 @@ def plan(table: Gpt, entries: Sequence[KnownEntry], running: str) -> Plan | Bloc
             "the running version is still on trial, and the other slot is the only proven one",
             hint="it is blessed once its health checks have passed; see `update-ctl status`",
         )
+    if own[0].slot not in ("", active):
+        # Written by nobody; removing the other entry could remove the running one.
+        return Blocked(f"slot {active} runs, but its boot entry is that of slot {own[0].slot}")
     passive = next(slot for slot in SLOTS if slot != active)
     for label in (root_label(passive), verity_label(passive)):
         if table.find(label) is None:
             return Blocked(f"the disk has no partition {label}")
-    return Plan(passive, tuple(one.name for one in entries if one.name != own[0].name))
+    return Plan(passive, tuple(one for one in entries if one is not own[0]))
 
 
 def room_on_esp(free: int, leaving: int, needed: int) -> Blocked | None:

@@ -1,8 +1,8 @@
 """Whether the machine may go back to the other slot, and how.
 
-The loader prefers the newest version with tries left, so going back means that
-the running entry is given up: renamed to one without tries. It is quarantined
-as well, or the next check would bring it back.
+The loader prefers every entry with tries left to one without, so going back
+means that the running entry is given up. It is quarantined as well, or the next
+check would bring it back.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from osmodel.bootentry import Standing
-from update_engine.core.entries import KnownEntry, Rename, of_root
+from osmodel.standing import Standing
+from update_engine.core.entries import KnownEntry, of_root
 from update_engine.core.planning import Blocked
 
 
@@ -20,12 +20,12 @@ class Return:
     """The change that makes the other version boot next.
 
     Attributes:
-        rename: the running entry, given up.
+        given_up: the running entry.
         version: what boots next.
         root_hash: of what boots next.
     """
 
-    rename: Rename
+    given_up: KnownEntry
     version: str
     root_hash: str
 
@@ -38,7 +38,7 @@ def roll_back(entries: Sequence[KnownEntry], running: str) -> Return | Blocked:
         running: root hash of the running system.
     """
     own = of_root(entries, running)
-    if len(own) != 1 or own[0].entry is None:
+    if len(own) != 1 or own[0].standing is None:
         return Blocked(f"{len(own)} boot entries carry the running version, expected one")
     proven = [
         one
@@ -50,5 +50,4 @@ def roll_back(entries: Sequence[KnownEntry], running: str) -> Return | Blocked:
             "the other slot holds no proven version to go back to",
             hint="there is one once an update was blessed here; see `update-ctl status`",
         )
-    given_up = own[0].entry.exhausted(starts=1).filename
-    return Return(Rename(own[0].name, given_up), proven[0].version, proven[0].root_hash)
+    return Return(own[0], proven[0].version, proven[0].root_hash)

@@ -11,13 +11,12 @@ is told and left.
 from __future__ import annotations
 
 import os
-from functools import partial
 from typing import TYPE_CHECKING
 
 from hostio.durable import replace_file
 from hostio.kernelcalls import MS_NODEV, MS_NOEXEC, MS_NOSUID
-from osmodel import partitions, startledger, uki
-from osmodel.faults import Fault, HostFailure, UntrustedData
+from osmodel import partitions, startledger
+from osmodel.faults import Fault, HostFailure
 from update_engine.initrd import decisions, finding
 from update_engine.initrd.world import ERROR, NOTICE, World
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from hostio.esp import Esp
+    from update_engine.bootcontrol.port import BootControl
 
 LEDGER = "lib/update-engine/starts.json"  # below /var
 _FAT_MODULES = ("vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1")
@@ -72,39 +71,29 @@ def gives_up(
     if not decisions.has_failed_too_often(ledger, root_hash, boot_id):
         return False
     try:
-        with _mounted_esp(world, slot) as esp:
-            rename = decisions.entry_to_give_up(root_hash, _entries(esp))
-            if rename is None:
+        with _boot_control(world, slot) as boot:
+            entry = decisions.entry_to_give_up(root_hash, boot.entries())
+            if entry is None:
                 world.journal.say("this slot keeps failing, and there is no other to boot", ERROR)
                 return False
-            esp.rename(*rename)
+            name = boot.give_up(entry, starts=decisions.FAILED_STARTS)
     except (Fault, OSError) as failure:
         world.journal.say(f"this slot keeps failing and cannot be given up: {failure}", ERROR)
         return False
-    world.journal.say(f"{rename[0]} failed too often: given up as {rename[1]}", ERROR)
-    _write(world, world.paths.state, ledger.taken_back(rename[0], root_hash, boot_id))
+    world.journal.say(f"{entry.name} failed too often: given up as {name}", ERROR)
+    _write(world, world.paths.state, ledger.taken_back(entry.name, root_hash, boot_id))
     return True
 
 
-def _entries(esp: Esp) -> list[decisions.Entry]:
-    entries = []
-    for name in esp.names():
-        try:
-            identity = uki.identify(partial(esp.read, name), esp.size(name))
-            entries.append(decisions.Entry(name, identity.root_hash))
-        except UntrustedData:
-            entries.append(decisions.Entry(name, None))
-    return entries
-
-
-def _mounted_esp(world: World, slot: decisions.FoundSlot) -> AbstractContextManager[Esp]:
+def _boot_control(world: World, slot: decisions.FoundSlot) -> AbstractContextManager[BootControl]:
     # Imported here: only a start that may give up its slot pays for it.
     from contextlib import contextmanager  # noqa: PLC0415 - see above
 
     from hostio.esp import MountedEsp  # noqa: PLC0415 - see above
+    from update_engine.bootcontrol.choosing import control_found  # noqa: PLC0415 - see above
 
     @contextmanager
-    def mounted() -> Iterator[Esp]:
+    def mounted() -> Iterator[BootControl]:
         partition = slot.table.find(partitions.ESP)
         if partition is None:
             raise HostFailure(f"{slot.disk.node} has no ESP")
@@ -115,7 +104,7 @@ def _mounted_esp(world: World, slot: decisions.FoundSlot) -> AbstractContextMana
             node.node, world.paths.esp, "vfat", flags=flags, options="umask=0077,flush"
         )
         try:
-            yield MountedEsp(world.paths.esp)
+            yield control_found(MountedEsp(world.paths.esp))
         finally:
             world.mounts.unmount(world.paths.esp)
 

@@ -10,7 +10,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from osmodel import partitions, uki
-from osmodel.faults import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from hostio.sysfs import Disk
     from osmodel.gpt import Gpt, Partition
     from osmodel.startledger import Ledger
+    from update_engine.core.entries import KnownEntry
 
 FAILED_STARTS = 5  # in a row, before a proven slot is given up
 # A disk with our labels but other roots means a wrong image, not a slow disk.
@@ -62,13 +62,6 @@ class FoundSlot(NamedTuple):
     slot: str
     root: Partition
     verity: Partition
-
-
-class Entry(NamedTuple):
-    """A boot entry: its file name, and the root its content names, if any."""
-
-    name: str
-    root_hash: str | None
 
 
 def parse_request(command_line: str) -> Request:
@@ -128,33 +121,25 @@ def has_failed_too_often(ledger: Ledger, root_hash: str, boot_id: str) -> bool:
     return row >= FAILED_STARTS
 
 
-def entry_to_give_up(root_hash: str, entries: Sequence[Entry]) -> tuple[str, str] | None:
-    """The rename that lets another entry boot instead of the one we came from.
+def entry_to_give_up(root_hash: str, entries: Sequence[KnownEntry]) -> KnownEntry | None:
+    """The entry we came from, if another one should boot instead of it.
 
     Args:
         root_hash: of the root that keeps failing.
-        entries: every file in ``EFI/Linux``.
+        entries: all the loader may start.
 
     Returns:
-        Old and new file name, or ``None``: the entry is counted by the loader
-        anyway, or cannot be told from another, or nothing else could boot.
-        A slot that fails now and then is better than none.
+        The entry, or ``None``: it is counted by the loader anyway, or cannot be
+        told from another, or nothing else could boot. A slot that fails now and
+        then is better than none.
     """
     # Imported where it is needed: starts that go well never come here.
-    from osmodel import bootentry  # noqa: PLC0415 - see above
+    from osmodel.standing import Standing  # noqa: PLC0415 - see above
 
-    def standing(name: str) -> bootentry.Standing | None:
-        try:
-            return bootentry.parse(name).standing
-        except InvalidInput:
-            return None
-
-    ours = [entry.name for entry in entries if entry.root_hash == root_hash]
-    others = [entry.name for entry in entries if entry.root_hash not in {root_hash, None}]
-    if len(ours) != 1 or standing(ours[0]) is not bootentry.Standing.PROVEN:
+    ours = [entry for entry in entries if entry.root_hash == root_hash]
+    others = [entry for entry in entries if entry.root_hash not in {root_hash, ""}]
+    if len(ours) != 1 or ours[0].standing is not Standing.PROVEN:
         return None
-    bootable = {bootentry.Standing.PROVEN, bootentry.Standing.ON_TRIAL}
-    if not any(standing(name) in bootable for name in others):
+    if not any(one.standing in {Standing.PROVEN, Standing.ON_TRIAL} for one in others):
         return None
-    given_up = bootentry.parse(ours[0]).exhausted(FAILED_STARTS)
-    return ours[0], given_up.filename
+    return ours[0]

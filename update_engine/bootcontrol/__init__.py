@@ -1,0 +1,1 @@
+"""Which entry boots next: one port, and an adapter for each kind of loader."""

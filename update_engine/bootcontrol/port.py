@@ -1,0 +1,91 @@
+"""The port through which engine and initrd decide what boots next.
+
+A machine has at most two entries, one for each slot. The adapters translate
+what is wanted into what the machine's loader reads: file names where
+systemd-boot counts, state files where U-Boot's script counts. Nobody else knows
+either.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from hostio.esp import StagedFile
+    from update_engine.core.entries import KnownEntry
+
+
+class Arming(NamedTuple):
+    """What is to boot next.
+
+    Attributes:
+        version: of the image, as text.
+        slot: it was written to, ``a`` or ``b``.
+    """
+
+    version: str
+    slot: str
+
+
+class BootControl(Protocol):
+    """The entries of one machine; tests run both adapters by one contract.
+
+    Entries are handed out by ``entries`` and handed back to the other methods;
+    after a change they are old. Every change is durable when a method returns
+    and leaves, wherever the power fails, the state before or after it.
+    ``HostFailure`` is raised when the medium refuses.
+    """
+
+    def entries(self) -> tuple[KnownEntry, ...]:
+        """Every kernel image the loader may start, with what it holds."""
+        ...
+
+    def sweep(self) -> None:
+        """Delete abandoned files, and mend the loader's own bookkeeping."""
+        ...
+
+    def size(self, entry: KnownEntry) -> int:
+        """Bytes that removing ``entry`` gives back."""
+        ...
+
+    def free_bytes(self) -> int:
+        """Room left for a new kernel image."""
+        ...
+
+    def readmit(self, entry: KnownEntry) -> None:
+        """Give an entry without standing one try."""
+        ...
+
+    def remove(self, entry: KnownEntry) -> None:
+        """Make sure that ``entry`` can not boot; its slot may be written afterwards."""
+        ...
+
+    def stage(self) -> StagedFile:
+        """Start a new kernel image where the loader does not look."""
+        ...
+
+    def arm(self, staged: StagedFile, target: Arming) -> None:
+        """Let a sealed kernel image boot next, with tries: the commit point.
+
+        The slot's former entry was removed before.
+
+        Raises:
+            HostFailure: as always; whatever boots next is whole.
+        """
+        ...
+
+    def bless(self, entry: KnownEntry) -> None:
+        """Let an entry boot for ever; its tries are no longer counted."""
+        ...
+
+    def give_up(self, entry: KnownEntry, starts: int) -> str:
+        """Let every other entry boot before this one.
+
+        Args:
+            entry: one of ours.
+            starts: failed starts to show, where there is a place for it.
+
+        Returns:
+            Its name afterwards.
+        """
+        ...
