@@ -1,24 +1,60 @@
-"""The ``cloud-config`` command."""
+"""The ``cloud-config`` command, and ``coreos-cloudinit`` as it was called before.
+
+A subcommand's module is loaded only when it is asked for: at boot, time counts.
+"""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from osmodel.faults import Fault
+
+VERBS = ("validate", "schema")
+
+
+def parser(verbs: Sequence[str] = VERBS) -> argparse.ArgumentParser:
+    """The command line with these subcommands."""
+    top = argparse.ArgumentParser(
+        prog="cloud-config",
+        description="Configure this machine by a #cloud-config.",
+        epilog="With the options of coreos-cloudinit, such as --from-file FILE --validate, it "
+        "does what that program did.",
+    )
+    below = top.add_subparsers(dest="verb", required=True)
+    for verb in verbs:
+        importlib.import_module(f"cloud_config.commands.{verb}").add(below)
+    return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; returns the exit status."""
-    top = argparse.ArgumentParser(prog="cloud-config", description=__doc__)
-    top.add_subparsers(dest="command", required=True)
-    options = top.parse_args(argv)
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments and arguments[0].startswith("-") and arguments[0] not in {"-h", "--help"}:
+        return coreos_cloudinit(arguments)
+    asked = arguments[:1] if arguments[:1] and arguments[0] in VERBS else VERBS
+    options = parser(asked).parse_args(arguments)
+    return _without_traceback("cloud-config", lambda: int(options.run(options)))
+
+
+def coreos_cloudinit(argv: Sequence[str] | None = None) -> int:
+    """The other name of this program, with the flags that it had."""
+    arguments = sys.argv[1:] if argv is None else argv
+    compatible = importlib.import_module("cloud_config.commands.compatible")
+    return _without_traceback("coreos-cloudinit", lambda: int(compatible.run(arguments, main)))
+
+
+def _without_traceback(program: str, work: Callable[[], int]) -> int:
     try:
-        status: int = options.run(options)
+        return work()
     except Fault as fault:
-        sys.stderr.write(f"cloud-config: {fault}\n")
+        sys.stderr.write(f"{program}: {fault}\n")
         if fault.hint:
             sys.stderr.write(f"  {fault.hint}\n")
         return fault.exit_status
-    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

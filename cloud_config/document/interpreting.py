@@ -15,7 +15,7 @@ from cloud_config.document.findings import Finding, Level
 from cloud_config.document.merging import merged
 from cloud_config.document.model import Document
 from cloud_config.document.reading import in_order, read
-from cloud_config.document.substitution import substitute
+from cloud_config.document.substitution import substitute, warnings
 from cloud_config.document.userdata import PartKind, classify
 
 
@@ -27,11 +27,13 @@ class Wishes:
         document: all ``#cloud-config`` parts merged.
         scripts: parts that begin with ``#!``, in order, substituted.
         findings: about all of it, in the order of lines.
+        missing_addresses: names of those that are used and not known.
     """
 
     document: Document
     scripts: tuple[bytes, ...] = field(default=(), repr=False)
     findings: tuple[Finding, ...] = ()
+    missing_addresses: frozenset[str] = frozenset()
 
     @property
     def has_errors(self) -> bool:
@@ -51,8 +53,11 @@ def interpret(data: bytes, addresses: Mapping[str, str]) -> Wishes:
     findings = list(found.findings)
     documents: list[Document] = []
     scripts: list[bytes] = []
+    missing_addresses: set[str] = set()
     for part in found.parts:
-        content, unknown = substitute(part.content, addresses)
+        content, missing = substitute(part.content, addresses)
+        missing_addresses.update(missing)
+        unknown = warnings(missing)
         if part.kind is PartKind.SCRIPT:
             findings.extend(in_order(unknown, part.line))
             scripts.append(content)
@@ -66,4 +71,6 @@ def interpret(data: bytes, addresses: Mapping[str, str]) -> Wishes:
         reading = read(text, first_line=part.line)
         findings.extend([*in_order(unknown, part.line), *reading.findings])
         documents.append(reading.document)
-    return Wishes(merged(documents), tuple(scripts), in_order(findings))
+    return Wishes(
+        merged(documents), tuple(scripts), in_order(findings), frozenset(missing_addresses)
+    )

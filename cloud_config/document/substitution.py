@@ -29,7 +29,7 @@ SAMPLES: Final[Mapping[str, str]] = {
 }
 
 
-def substitute(text: bytes, addresses: Mapping[str, str]) -> tuple[bytes, list[Finding]]:
+def substitute(text: bytes, addresses: Mapping[str, str]) -> tuple[bytes, dict[str, int]]:
     """Replace the variables in ``text``.
 
     Args:
@@ -38,8 +38,8 @@ def substitute(text: bytes, addresses: Mapping[str, str]) -> tuple[bytes, list[F
             unknown, since they would be pasted into whatever the text is.
 
     Returns:
-        The new text, with as many lines, and a warning for each variable that
-        is not known, at the first line that has it.
+        The new text, with as many lines, and the names that are not known,
+        with the first line that uses each.
     """
     missing: dict[str, int] = {}
 
@@ -52,8 +52,12 @@ def substitute(text: bytes, addresses: Mapping[str, str]) -> tuple[bytes, list[F
             missing.setdefault(name, text.count(b"\n", 0, match.start()) + 1)
         return address
 
-    changed = _VARIABLE.sub(replacement, text)
-    return changed, [
+    return _VARIABLE.sub(replacement, text), missing
+
+
+def warnings(missing: Mapping[str, int]) -> list[Finding]:
+    """What to say of names that :func:`substitute` found not known."""
+    return [
         Finding(line, Level.WARNING, f"${name} is not known on this machine and becomes empty")
         for name, line in missing.items()
     ]

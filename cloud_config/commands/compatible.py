@@ -1,0 +1,188 @@
+"""``coreos-cloudinit`` with the flags that it had.
+
+Units and scripts that call it go on working. It reads user data where it is
+told to if that is a file or a directory; for a metadata service, a URL or the
+kernel command line it leaves the search to ``cloud-config apply``, which finds
+by itself what a machine has.
+
+Source: coreos-cloudinit.go (flags, messages, exit statuses).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from cloud_config.commands import goflags
+from cloud_config.commands.validate import as_text, checked, user_data
+from cloud_config.document.userdata import IGNITION
+from osmodel.faults import Fault, InvalidInput
+
+VERSION = "1.14.0+twinkeel"
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+
+# Whether each flag is a boolean.
+FLAGS: Final = {
+    "version": True,
+    "ignore-failure": True,
+    "from-file": False,
+    "from-configdrive": False,
+    "from-waagent": False,
+    "from-metadata-service": True,
+    "from-ec2-metadata": False,
+    "from-gce-metadata": False,
+    "from-cloudsigma-metadata": True,
+    "from-digitalocean-metadata": False,
+    "from-packet-metadata": False,
+    "from-url": False,
+    "from-proc-cmdline": True,
+    "from-vmware-guestinfo": True,
+    "from-vmware-ovf-env": False,
+    "oem": False,
+    "convert-netconf": False,
+    "workspace": False,
+    "ssh-key-name": False,
+    "validate": True,
+    "h": True,
+    "help": True,
+}
+OEM: Final[Mapping[str, Mapping[str, str]]] = {
+    "digitalocean": {"from-digitalocean-metadata": "http://169.254.169.254/"},
+    "ec2-compat": {
+        "from-ec2-metadata": "http://169.254.169.254/",
+        "from-configdrive": "/media/configdrive",
+    },
+    "gce": {"from-gce-metadata": "http://metadata.google.internal/"},
+    "rackspace-onmetal": {"from-configdrive": "/media/configdrive", "convert-netconf": "debian"},
+    "azure": {"from-waagent": "/var/lib/waagent"},
+    "cloudsigma": {"from-cloudsigma-metadata": "true"},
+    "packet": {"from-packet-metadata": "https://metadata.packet.net/"},
+    "vmware": {"from-vmware-guestinfo": "true", "convert-netconf": "vmware"},
+}
+NETCONF: Final = ("", "debian", "packet", "vmware")
+_NO_SOURCE = (
+    "Provide at least one of --from-file, --from-configdrive, --from-ec2-metadata, "
+    "--from-gce-metadata, --from-cloudsigma-metadata, --from-packet-metadata, "
+    "--from-digitalocean-metadata, --from-vmware-guestinfo, --from-waagent, --from-url or "
+    "--from-proc-cmdline"
+)
+
+Apply = Callable[[Sequence[str]], int]
+
+
+def run(arguments: Sequence[str], apply: Apply) -> int:
+    """Do what the flags say.
+
+    Args:
+        arguments: without the program's name.
+        apply: runs ``cloud-config`` with these arguments.
+    """
+    try:
+        flags, rest = goflags.parsed(arguments, FLAGS)
+    except InvalidInput as fault:
+        sys.stderr.write(f"{fault}\n{usage()}")
+        return EXIT_USAGE
+    if on(flags, "help") or on(flags, "h"):
+        sys.stderr.write(usage())
+        return 0
+    refusal = _refusal(flags)
+    if refusal:
+        sys.stdout.write(f"{refusal}\n")
+        return EXIT_USAGE
+    flags = {**flags, **OEM.get(flags.get("oem", ""), {})}
+    if on(flags, "version"):
+        sys.stdout.write(f"coreos-cloudinit {VERSION}\n")
+        return 0
+    if rest and on(flags, "validate"):
+        flags.setdefault("from-file", rest[0])
+    if not any(name.startswith("from-") and flags[name] not in {"", "false"} for name in flags):
+        sys.stdout.write(f"{_NO_SOURCE}\n")
+        return EXIT_USAGE
+    return _validate(flags) if on(flags, "validate") else _apply(flags, apply)
+
+
+def on(flags: Mapping[str, str], name: str) -> bool:
+    """Whether a boolean flag is set."""
+    return flags.get(name) == "true"
+
+
+def usage() -> str:
+    """The flags, as Go's package prints them."""
+    return "Usage of coreos-cloudinit:\n" + "".join(f"  -{name}\n" for name in sorted(FLAGS))
+
+
+def _refusal(flags: Mapping[str, str]) -> str:
+    oem, netconf = flags.get("oem", ""), flags.get("convert-netconf", "")
+    if oem and oem not in OEM:
+        names = " ".join(f'"{name}"' for name in OEM)
+        return f'Invalid option to -oem: "{oem}". Supported options: [{names}]'
+    if netconf not in NETCONF:
+        known = "'debian, packet, vmware'"
+        return f"Invalid option to -convert-netconf: '{netconf}'. Supported options: {known}"
+    return ""
+
+
+def source_file(flags: Mapping[str, str]) -> str:
+    """The file that the flags name as user data; empty if they name no file.
+
+    The first that exists counts, else the first.
+    """
+    places = [
+        ("from-file", ""),
+        ("from-configdrive", "openstack/latest/user_data"),
+        ("from-waagent", "CustomData"),
+    ]
+    named = [
+        str(Path(flags[name]) / below) if below else flags[name]
+        for name, below in places
+        if flags.get(name)
+    ]
+    return next((name for name in named if Path(name).exists()), named[0] if named else "")
+
+
+def _validate(flags: Mapping[str, str]) -> int:
+    """Print the findings; any of them is a failure here, as it was there."""
+    name = source_file(flags)
+    if not name:
+        sys.stderr.write("--validate needs --from-file, --from-configdrive or --from-waagent\n")
+        return EXIT_USAGE
+    try:
+        data = user_data(name)
+    except Fault as fault:
+        sys.stderr.write(f"No datasources available in time: {fault}\n")
+        return EXIT_FAILURE
+    findings = checked(data).findings
+    if any(finding.message == IGNITION for finding in findings):
+        return _tell_ignition()
+    sys.stdout.write(as_text(findings))
+    return EXIT_FAILURE if findings else 0
+
+
+def _apply(flags: Mapping[str, str], apply: Apply) -> int:
+    name = source_file(flags)
+    if flags.get("convert-netconf"):
+        sys.stderr.write("--convert-netconf is not done: write networkd units, see network.units\n")
+    if not name:
+        sys.stderr.write("the source is looked for: cloud-config sources shows which one\n")
+        return _forgiven(flags, apply(["apply"]))
+    if not Path(name).exists():
+        sys.stderr.write("No datasources available in time\n")
+        return EXIT_FAILURE
+    if any(finding.message == IGNITION for finding in checked(user_data(name)).findings):
+        return _tell_ignition()
+    return _forgiven(flags, apply(["apply", name]))
+
+
+def _forgiven(flags: Mapping[str, str], status: int) -> int:
+    if status == 0 or on(flags, "ignore-failure"):
+        return 0
+    return EXIT_FAILURE
+
+
+def _tell_ignition() -> int:
+    """Such user data was left alone without an error, so that both programs could be called."""
+    sys.stderr.write(f"coreos-cloudinit: {IGNITION}\n")
+    return 0
