@@ -20,7 +20,7 @@ from hostio.runner import Command, Runner
 from osmodel.faults import HostFailure, InvalidInput
 
 _ENDS = 1 << 20  # bytes looked at on either side
-_APPEARING = 20  # seconds that a disk may take to appear
+_APPEARING = 10  # seconds that a disk may take to appear
 _FORMATTING = 1800.0  # seconds
 
 
@@ -34,12 +34,14 @@ class Content:
         label: of the file system.
         identity: the file system's UUID, as blkid prints it.
         blank: whether its first and last mebibyte are zero.
+        in_use: mounted, part of something else, or read-only.
     """
 
     kind: str = ""
     label: str = ""
     identity: str = ""
     blank: bool = True
+    in_use: bool = False
 
 
 class DataDisks(Protocol):
@@ -50,7 +52,7 @@ class DataDisks(Protocol):
 
         Raises:
             InvalidInput: no block device below /dev.
-            HostFailure: it is missing, in use, or cannot be read.
+            HostFailure: it is missing or cannot be read.
         """
         ...
 
@@ -86,15 +88,11 @@ class KernelDataDisks:
         path = Path(device).resolve()
         if not path.is_relative_to("/dev") or not path.is_block_device():
             raise InvalidInput(f"{device}: not a block device")
-        # Opened for itself alone: refused by the kernel when it is mounted.
-        with FileBlockDevice(path) as opened:
-            opened.drop_cache()
-            ends = {0, max(opened.size - _ENDS, 0)}
-            length = min(_ENDS, opened.size)
-            blank = not any(any(opened.read(offset, length)) for offset in ends)
         known = self._probe(path)
         kind = known.get("TYPE") or known.get("PTTYPE") or ""
-        return Content(kind, known.get("LABEL", ""), known.get("UUID", ""), blank)
+        in_use = _is_in_use(path)
+        blank = not in_use and _is_blank(path)
+        return Content(kind, known.get("LABEL", ""), known.get("UUID", ""), blank, in_use)
 
     def fresh_identity(self, kind: str) -> str:
         """See :meth:`DataDisks.fresh_identity`."""
@@ -125,6 +123,21 @@ class KernelDataDisks:
         found = self._runner.run(Command(["/bin/sh", "-c", script, str(path)], timeout=60.0))
         lines = (line.partition("=") for line in found.decode(errors="replace").splitlines())
         return {key: value for key, _, value in lines}
+
+
+def _is_in_use(path: Path) -> bool:
+    try:
+        FileBlockDevice(path).close()  # for itself alone: refused when it is mounted
+    except HostFailure:
+        return True
+    return False
+
+
+def _is_blank(path: Path) -> bool:
+    with FileBlockDevice(path, read_only=True) as opened:
+        length = min(_ENDS, opened.size)
+        ends = {0, opened.size - length}
+        return not any(any(opened.read(offset, length)) for offset in ends)
 
 
 def mkfs(device: str, kind: str, label: str, identity: str) -> list[str]:

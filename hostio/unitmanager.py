@@ -29,7 +29,7 @@ class UnitManager(Protocol):
         ...
 
     def is_active(self, name: str) -> bool:
-        """Whether the unit runs or is being started."""
+        """Whether the unit runs, is being started or is being stopped."""
         ...
 
     def enable(self, name: str, *, runtime: bool) -> None:
@@ -79,7 +79,12 @@ class Systemctl:
         """See :meth:`UnitManager.is_active`."""
         # Not is-active: it denies units that are only being started.
         words = ("systemctl", "show", "--property=ActiveState", "--value", "--", name)
-        return self._run(*words).strip() in {b"active", b"activating", b"reloading"}
+        return self._run(*words).strip() in {
+            b"active",
+            b"activating",
+            b"deactivating",
+            b"reloading",
+        }
 
     def enable(self, name: str, *, runtime: bool) -> None:
         """See :meth:`UnitManager.enable`."""
