@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from osmodel.faults import Fault
 
-VERBS = ("validate", "schema")
+VERBS = ("validate", "schema", "plan")
 
 
 def parser(verbs: Sequence[str] = VERBS) -> argparse.ArgumentParser:

@@ -98,12 +98,15 @@ def env_value(value: str) -> Escaped:
 
 
 def quoted_env_value(value: str) -> Escaped:
-    """As :func:`env_value`, always in double quotes.
+    """As :func:`env_value`, always in quotes.
+
+    In single quotes if that spares it backslashes, which not every reader takes out.
 
     Raises:
         InvalidInput: as :func:`line`.
     """
-    return Escaped('"' + _SHELL_SPECIAL.sub(r"\\\1", line(value)) + '"')
+    escaped = _SHELL_SPECIAL.sub(r"\\\1", line(value))
+    return Escaped(f"'{value}'" if escaped != value and "'" not in value else f'"{escaped}"')
 
 
 def toml_value(value: object) -> Escaped:

@@ -1,0 +1,67 @@
+"""Read the facts that a plan is made from; nothing is changed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import posixpath
+from pathlib import Path
+
+from cloud_config.planning.facts import Facts
+from cloud_config.sources.metadata import Metadata
+from osmodel.faults import HostFailure
+
+_UNITS = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system")
+_LINKED = ("home", "opt", "root", "srv")
+_LONGEST = 1 << 20  # bytes of a file that is read whole
+
+
+def read_facts(metadata: Metadata, root: Path = Path("/")) -> Facts:
+    """The facts of the machine whose files are below ``root``.
+
+    What is missing is empty: a plan can be made on another machine than the
+    one it is for.
+
+    Raises:
+        HostFailure: a file is there but cannot be read.
+    """
+    return Facts(
+        hostname=_text(root / "proc/sys/kernel/hostname").strip(),
+        users=frozenset(
+            line.partition(":")[0] for line in _text(root / "etc/passwd").splitlines() if line
+        ),
+        units=_units(root),
+        links=_links(root),
+        update_conf=_text(root / "etc/coreos/update.conf"),
+        update_conf_default=_text(root / "usr/share/coreos/update.conf"),
+        environment=_text(root / "etc/environment"),
+        metadata=metadata,
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(_LONGEST).decode(errors="surrogateescape")
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        raise HostFailure(f"{path}: {error.strerror}") from error
+
+
+def _units(root: Path) -> frozenset[str]:
+    names: set[str] = set()
+    for directory in _UNITS:
+        with contextlib.suppress(OSError):
+            names.update(os.listdir(root / directory))  # noqa: PTH208 - names are wanted, not paths
+    return frozenset(names)
+
+
+def _links(root: Path) -> dict[str, str]:
+    """Top-level directories that lead elsewhere, as ``/home`` to ``/var/home``."""
+    found: dict[str, str] = {}
+    for name in _LINKED:
+        with contextlib.suppress(OSError):
+            target = (root / name).readlink()
+            found[f"/{name}"] = posixpath.normpath(posixpath.join("/", str(target)))
+    return found
