@@ -151,13 +151,15 @@ def small_file(path: Path, limit: int) -> bytes | None:
     except OSError as error:
         reason = "is a link" if error.errno == errno.ELOOP else error.strerror
         raise HostFailure(f"{path}: {reason}") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise HostFailure(f"{path}: not a regular file")
-        try:
+        with open(descriptor, "rb", closefd=False) as file:
             return file.read(limit)
-        except OSError as error:
-            raise HostFailure(f"{path}: {error.strerror}") from error
+    except OSError as error:
+        raise HostFailure(f"{path}: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
 
 
 def _listed(directory: Path) -> list[Path]:

@@ -12,8 +12,6 @@ Source: Azure Instance Metadata Service (api-version 2021-08-01); cloud-init
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +20,7 @@ from xml.etree import ElementTree as ET
 from cloud_config.sources.asking import Service
 from cloud_config.sources.looking import at, items_at, text_at
 from cloud_config.sources.metadata import Metadata, address, cleaned_keys
-from cloud_config.sources.seed import Seed, given
+from cloud_config.sources.seed import Seed, from_base64, given
 from hostio.media import small_file
 from osmodel.faults import UntrustedData
 
@@ -55,7 +53,7 @@ def read_service(service: Service) -> Seed | None:
         private_ipv6=address(text_at(ipv6, "privateIpAddress"), 6),
         public_ipv6=address(text_at(ipv6, "publicIpAddress"), 6),
     )
-    return Seed(metadata, given(_decoded(text_at(compute, "userData"), "userData")))
+    return Seed(metadata, given(from_base64(text_at(compute, "userData"), "azure: userData")))
 
 
 def read_directory(directory: Path) -> Seed | None:
@@ -82,7 +80,7 @@ def read_directory(directory: Path) -> Seed | None:
         ),
     )
     custom = next(_texts(root, "CustomData"), "")
-    return Seed(metadata, given(_decoded(custom, "CustomData")))
+    return Seed(metadata, given(from_base64(custom, "azure: CustomData")))
 
 
 def combined(medium: Seed | None, service: Seed | None) -> Seed | None:
@@ -100,12 +98,3 @@ def _elements(root: ET.Element, name: str) -> Iterator[ET.Element]:
 
 def _texts(root: ET.Element, name: str) -> Iterator[str]:
     return (element.text.strip() for element in _elements(root, name) if element.text)
-
-
-def _decoded(text: str, name: str) -> bytes | None:
-    if not text:
-        return None
-    try:
-        return base64.b64decode(text)
-    except (binascii.Error, ValueError) as error:
-        raise UntrustedData(f"azure: {name} is not base64") from error

@@ -8,15 +8,13 @@ Source: Compute Engine, "About VM metadata", "Predefined metadata keys".
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterator
 from dataclasses import replace
 
 from cloud_config.sources.asking import Service, parsed_object
 from cloud_config.sources.looking import at, text_at
 from cloud_config.sources.metadata import Metadata, address, cleaned_keys
-from cloud_config.sources.seed import Seed, given
+from cloud_config.sources.seed import Seed, from_base64, given
 from osmodel.faults import UntrustedData
 
 _EVERYTHING = "/computeMetadata/v1/?recursive=true&alt=json"
@@ -57,10 +55,7 @@ def _user_data(tree: object) -> bytes | None:
         return None
     if text_at(attributes, "user-data-encoding") != "base64":
         return text.encode()
-    try:
-        return base64.b64decode(text)
-    except (binascii.Error, ValueError) as error:
-        raise UntrustedData("gce: user-data is not base64 as user-data-encoding says") from error
+    return from_base64(text, "gce: user-data, whose user-data-encoding is base64")
 
 
 def _keys(tree: object) -> Iterator[str]:

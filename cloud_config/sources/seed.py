@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from dataclasses import dataclass, field
 
 from cloud_config.sources.metadata import Metadata
-from osmodel.faults import InvalidInput
+from osmodel.faults import InvalidInput, UntrustedData
 
 LARGEST_USER_DATA = 1 << 20  # bytes, as coreos-cloudinit
 
@@ -37,3 +39,15 @@ class Seed:
 def given(content: bytes | None) -> bytes | None:
     """User data, or ``None`` if it is missing or blank: an empty field is no document."""
     return content if content is not None and content.strip() else None
+
+
+def from_base64(text: str, where: str) -> bytes:
+    """Decode ``text``, which may be broken into lines.
+
+    Raises:
+        UntrustedData: it is something else; the message begins with ``where``.
+    """
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise UntrustedData(f"{where}: not base64") from error

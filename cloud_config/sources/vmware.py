@@ -12,9 +12,6 @@ Source: coreos-cloudinit, datasource/vmware; cloud-init 25.1, "VMware".
 
 from __future__ import annotations
 
-import base64
-import binascii
-import gzip
 import zlib
 from collections.abc import Mapping
 from xml.etree import ElementTree as ET
@@ -22,7 +19,7 @@ from xml.etree import ElementTree as ET
 from cloud_config.sources.looking import at, text_at
 from cloud_config.sources.metadata import Metadata, address, cleaned_keys
 from cloud_config.sources.nocloud import parsed_yaml
-from cloud_config.sources.seed import LARGEST_USER_DATA, Seed, given
+from cloud_config.sources.seed import LARGEST_USER_DATA, Seed, from_base64, given
 from hostio.guestrpc import GuestVariables
 from osmodel.faults import InvalidInput, UntrustedData
 
@@ -83,24 +80,20 @@ def _decoded(value: str, encoding: str, name: str) -> bytes:
     kind = encoding.strip().lower()
     if kind and kind not in _BASE64 | _GZIP:
         raise UntrustedData(f"vmware: {name}: unknown encoding {kind[:20]!r}")
-    content = value.encode()
-    try:
-        if kind in _BASE64:
-            content = base64.b64decode(content)
-        if kind in _GZIP:
-            content = _unpacked(content)
-    except (binascii.Error, ValueError, OSError, EOFError, zlib.error) as error:
-        raise UntrustedData(f"vmware: {name}: not {kind}") from error
-    return content
+    content = from_base64(value, f"vmware: {name}") if kind in _BASE64 else value.encode()
+    return _unpacked(content, name) if kind in _GZIP else content
 
 
-def _unpacked(content: bytes) -> bytes:
+def _unpacked(content: bytes, name: str) -> bytes:
     unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    plain = unpacker.decompress(content, LARGEST_USER_DATA + 1)
+    try:
+        plain = unpacker.decompress(content, LARGEST_USER_DATA + 1)
+    except zlib.error as error:
+        raise UntrustedData(f"vmware: {name}: not gzip") from error
     if len(plain) > LARGEST_USER_DATA:
-        raise InvalidInput(f"vmware: unpacks to more than {LARGEST_USER_DATA} bytes")
+        raise InvalidInput(f"vmware: {name}: unpacks to more than {LARGEST_USER_DATA} bytes")
     if not unpacker.eof:
-        raise gzip.BadGzipFile("ended early")
+        raise UntrustedData(f"vmware: {name}: gzip that ends early")
     return plain
 
 
@@ -127,4 +120,4 @@ def _ovf_user_data(environment: Mapping[str, str]) -> bytes | None:
         encoding = environment.get("guestinfo.coreos.config.data.encoding", "")
         return _decoded(coreos, encoding, "ovfEnv")
     text = environment.get("user-data")
-    return None if text is None else _decoded(text, "base64", "ovfEnv user-data")
+    return None if text is None else from_base64(text, "vmware: ovfEnv user-data")
