@@ -178,7 +178,7 @@ def _filesystems(said: Group, checker: Checker) -> tuple[Filesystem, ...]:
     found: list[Filesystem] = []
     for item in said.groups("filesystems"):
         path, kind, label = item.text("path"), item.text("format") or "ext4", item.text("label")
-        objection = places.objection(path) if path else ""
+        objection = places.mount_objection(path) if path else ""
         if not objection and kind == "vfat" and len(label) > _VFAT_LABEL:
             objection = f'label "{label}" is longer than {_VFAT_LABEL} characters'
         if objection:

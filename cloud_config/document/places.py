@@ -27,3 +27,15 @@ def objection(path: str) -> str:
     if not any(below(normal(path), tree) for tree in ALLOWED):
         return f'path "{path}" is not below {ALLOWED_WORDS}'
     return ""
+
+
+def mount_objection(path: str) -> str:
+    """Why no disk is mounted at ``path``, in words; empty if one may be.
+
+    /home, /srv and /opt lie on the state partition, like everything in /var.
+    """
+    where = normal(path)
+    on_state = ("/home", "/srv", "/opt")
+    if where in on_state or any(below(where, tree) for tree in on_state):
+        return ""
+    return objection(path)
