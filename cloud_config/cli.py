@@ -9,10 +9,14 @@ import argparse
 import importlib
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from osmodel.faults import Fault
 
-VERBS = ("validate", "schema", "plan")
+if TYPE_CHECKING:  # slow to import, and validate needs none of it
+    from cloud_config.applying.world import World
+
+VERBS = ("validate", "schema", "plan", "apply", "status", "diff")
 
 
 def parser(verbs: Sequence[str] = VERBS) -> argparse.ArgumentParser:
@@ -35,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments and arguments[0].startswith("-") and arguments[0] not in {"-h", "--help"}:
         return coreos_cloudinit(arguments)
     asked = arguments[:1] if arguments[:1] and arguments[0] in VERBS else VERBS
-    options = parser(asked).parse_args(arguments)
+    options = parser(asked).parse_args(arguments, argparse.Namespace(machine=this_machine))
     return _without_traceback("cloud-config", lambda: int(options.run(options)))
 
 
@@ -44,6 +48,15 @@ def coreos_cloudinit(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     compatible = importlib.import_module("cloud_config.commands.compatible")
     return _without_traceback("coreos-cloudinit", lambda: int(compatible.run(arguments, main)))
+
+
+def this_machine() -> World:
+    """This machine, with real adapters, for the subcommands that look at it or change it."""
+    from cloud_config.applying.machine import machine  # noqa: PLC0415 - validate needs none of it
+    from hostio.clock import SystemClock  # noqa: PLC0415 - as above
+    from hostio.runner import LocalRunner  # noqa: PLC0415 - as above
+
+    return machine(LocalRunner(), SystemClock())
 
 
 def _without_traceback(program: str, work: Callable[[], int]) -> int:

@@ -1,0 +1,89 @@
+"""``cloud-config apply``: make this machine what user data say."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from cloud_config.applying.applying import Order, apply
+from cloud_config.applying.remembering import stored_instance, stored_user_data
+from cloud_config.applying.world import World
+from cloud_config.commands.status import as_text
+from cloud_config.commands.validate import user_data
+from cloud_config.commands.verbs import Verbs
+from cloud_config.document.interpreting import interpret
+from cloud_config.machinefacts import read_facts
+from cloud_config.planning.plan import plan
+from cloud_config.sources.metadata import Metadata
+from cloud_config.state.places import RUN
+from osmodel.faults import HostFailure, InvalidInput
+
+METADATA = RUN / "metadata.json"
+_DEGRADED = 1
+
+
+def add(verbs: Verbs) -> None:
+    """Describe the command line."""
+    verb = verbs.add_parser(
+        "apply",
+        help="make this machine what user data say",
+        description="Make this machine what user data say. What a former document asked for and "
+        "this one does not is taken back, unless this one has errors. At the next start the "
+        "machine's own source of user data counts again.",
+        epilog="Exit status: 0 all of it is in force; 1 some of it is not.",
+    )
+    verb.add_argument(
+        "file",
+        metavar="FILE",
+        nargs="?",
+        help="user data of any form, - for standard input; by default those applied last",
+    )
+    verb.add_argument("--instance-id", metavar="ID", default="", help="as which instance")
+    verb.add_argument("--json", action="store_true", help="print one JSON object")
+    verb.add_argument("-v", "--verbose", action="store_true", help="every action, not only errors")
+    verb.set_defaults(run=lambda options: run(options, options.machine()))
+
+
+def run(options: argparse.Namespace, world: World, out: TextIO = sys.stdout) -> int:
+    """Apply a file; 1 if some of it is not in force.
+
+    Raises:
+        InvalidInput: there is no such file, or nothing was applied before.
+        HostFailure: a file of the machine cannot be read.
+        UntrustedData: the metadata of this boot is damaged.
+    """
+    report = apply(_order(options, world), world)
+    if options.json:
+        out.write(json.dumps(report.as_table(), indent=2) + "\n")
+    else:
+        out.write(as_text(report, verbose=options.verbose))
+    return _DEGRADED if report.errors else 0
+
+
+def _order(options: argparse.Namespace, world: World) -> Order:
+    before = stored_instance(world)
+    data = user_data(options.file) if options.file else stored_user_data(world)
+    if data is None:
+        raise InvalidInput("no user data were applied before", hint="name a file")
+    facts = read_facts(_metadata(METADATA))
+    wishes = interpret(data, facts.metadata.addresses)
+    made = plan(wishes.document, facts, wishes.scripts)
+    return Order(
+        made.actions,
+        options.instance_id or facts.metadata.instance_id or before.instance_id,
+        options.file or before.source,
+        (*wishes.findings, *made.findings),
+        data,
+    )
+
+
+def _metadata(path: Path) -> Metadata:
+    try:
+        return Metadata.from_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Metadata()
+    except (OSError, UnicodeDecodeError) as error:
+        raise HostFailure(f"{path}: {error}") from error
