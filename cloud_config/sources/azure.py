@@ -85,8 +85,10 @@ def read_directory(directory: Path) -> Seed | None:
 
 def combined(medium: Seed | None, service: Seed | None) -> Seed | None:
     """Both together; what the medium says goes first."""
+    if medium is None and service is not None:
+        return replace(service, is_forgetful=service.user_data is None)
     if medium is None or service is None:
-        return medium or service
+        return medium
     user_data = service.user_data if medium.user_data is None else medium.user_data
     return Seed(medium.metadata.completed_by(service.metadata), user_data)
 

@@ -28,6 +28,7 @@ class Gathered:
         problems: one line for each source that could not be read.
         remarks: one line for each part that was there and is not used.
         waits_for: the source that has to be asked over the network first.
+        is_forgetful: whether user data of an earlier start still count.
     """
 
     metadata: Metadata
@@ -36,6 +37,7 @@ class Gathered:
     problems: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     waits_for: Source | None = None
+    is_forgetful: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -77,4 +79,26 @@ def _with(found: Gathered, source: Source, seed: Seed) -> Gathered:
         user_data=seed.user_data,
         source=source if has_document or not found.source else found.source,
         remarks=(*found.remarks, *seed.remarks),
+        is_forgetful=(found.is_forgetful or seed.is_forgetful) and not has_document,
+    )
+
+
+def with_own_addresses(metadata: Metadata, own: Metadata) -> Metadata:
+    """Metadata with the machine's own addresses where its source leaves them open.
+
+    A service of the platform that names any address has named all there are: a
+    machine without a public address must not be told that it has one.
+    """
+    said_by_service = metadata.source in {
+        source for source in Source if stage_of(source) is Stage.NETWORK
+    }
+    if said_by_service and metadata.addresses:
+        return metadata
+    return metadata.completed_by(
+        Metadata(
+            public_ipv4=own.public_ipv4,
+            private_ipv4=own.private_ipv4,
+            public_ipv6=own.public_ipv6,
+            private_ipv6=own.private_ipv6,
+        )
     )

@@ -21,12 +21,15 @@ class Seed:
         user_data: as found; a secret. ``None`` if nobody set any.
         remarks: one line each, about parts that were there and are not used.
         url: where the user data is instead, if the source only says that.
+        is_forgetful: whether user data that are not there may have been there
+            before, as on a medium that was taken out.
     """
 
     metadata: Metadata
     user_data: bytes | None = field(default=None, repr=False)
     remarks: tuple[str, ...] = ()
     url: str = field(default="", repr=False)
+    is_forgetful: bool = False
 
     def __post_init__(self) -> None:
         if self.user_data is not None and len(self.user_data) > LARGEST_USER_DATA:

@@ -1,0 +1,176 @@
+"""What the start of a machine runs: ``boot-step local`` and ``boot-step network``.
+
+``local`` runs before the network is configured and reads what lies at hand. If
+the platform's service or a URL has to be asked first, or addresses are wanted
+that only the network brings, it queues ``network``, which runs once the network
+is up. Most machines never need that.
+
+A document, a source or a setting that is broken is told on the console and in
+the status and is no failure of this unit: such a machine shall come up. It fails
+for what is a fault of this system alone, so that an update which breaks it is
+not kept.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+
+from cloud_config.applying.world import World as MachineWorld
+from cloud_config.sources import settings
+from cloud_config.sources.choosing import Stage
+from cloud_config.sources.gathering import Gathered, gather, with_own_addresses
+from cloud_config.sources.surroundings import look_around, own_addresses
+from cloud_config.sources.world import World as SourceWorld
+from hostio.clock import SystemClock
+from hostio.fetch import Fetcher
+from hostio.guestrpc import VsockVariables
+from hostio.kernelcalls import KernelMounts
+from hostio.media import MountedMedia
+from hostio.plainhttp import PlainHttp
+from hostio.runner import Command, LocalRunner
+from hostio.statefiles import TextFile, VolatileFile
+from osmodel.faults import Fault, InvalidInput
+
+NETWORK_UNIT = "cloud-config-network.service"
+METADATA = Path("/run/cloud-config/metadata.json")
+
+_log = logging.getLogger("cloud-config")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything the start touches.
+
+    Attributes:
+        sources: what is read.
+        machine: what is configured; made when there is something to configure.
+        metadata: what the platform said in this start, for the commands.
+    """
+
+    sources: SourceWorld
+    machine: Callable[[], MachineWorld]
+    metadata: TextFile
+
+
+def run(stage: Stage, world: World) -> None:
+    """One stage of the start.
+
+    Raises:
+        HostFailure: this machine cannot do it.
+    """
+    surroundings = look_around(world.sources.root)
+    found = gather(world.sources, surroundings, stage)
+    if found.user_data is None and found.waits_for is not None:
+        _log.info("source=%s is asked once the network is up", found.waits_for)
+        _queue_network_stage(world)
+        return
+    if found.is_empty and not found.problems:
+        _log.info("no source has anything for this machine")
+        return
+    configuring = _configuring()
+    if found.is_empty:
+        report = configuring.report_nothing(found, world.machine())
+        _complain(report.errors)
+        return
+    _log.info("source=%s instance=%s", found.source, found.metadata.instance_id)
+    found = _completed(found, stage, world)
+    world.metadata.write(found.metadata.as_json())
+    report, is_early = configuring.configure(found, stage, world.machine(), world.sources.root)
+    if report.errors:
+        _log.error("some of it is not in force: see `cloud-config status`")
+    if is_early:
+        _queue_network_stage(world)
+
+
+def _completed(found: Gathered, stage: Stage, world: World) -> Gathered:
+    if stage is Stage.LOCAL:
+        return found
+    own = own_addresses(world.sources.runner)
+    return replace(found, metadata=with_own_addresses(found.metadata, own))
+
+
+def _queue_network_stage(world: World) -> None:
+    start = ("systemctl", "start", "--no-block", NETWORK_UNIT)
+    world.sources.runner.run(Command(start, timeout=60))
+
+
+def _configuring() -> ModuleType:
+    return importlib.import_module("cloud_config.configuring")
+
+
+def _complain(errors: Sequence[str]) -> None:
+    for line in errors:
+        _log.error("%s", line)
+
+
+def _settings() -> settings.Settings:
+    """The settings, or the defaults where somebody broke them."""
+    try:
+        return settings.load()
+    except InvalidInput as fault:
+        _log.error("%s (defaults are used)", fault)
+        return settings.Settings()
+
+
+def _fetcher() -> Fetcher:
+    # The full client takes longer to load than all the rest together.
+    fetch = importlib.import_module("hostio.httpfetch")
+    fetcher: Fetcher = fetch.HttpFetcher(SystemClock())
+    return fetcher
+
+
+def local_world() -> World:
+    """This machine."""
+    clock, runner = SystemClock(), LocalRunner()
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+    sources = SourceWorld(
+        root=Path("/"),
+        media=MountedMedia(KernelMounts(), runner),
+        http=PlainHttp(clock),
+        fetcher=_fetcher,
+        variables=VsockVariables(),
+        runner=runner,
+        clock=clock,
+        credentials=None if credentials is None else Path(credentials),
+        settings=_settings(),
+    )
+
+    def machine() -> MachineWorld:
+        made: MachineWorld = importlib.import_module("cloud_config.applying.machine").machine(
+            runner, clock
+        )
+        return made
+
+    return World(sources, machine, VolatileFile(METADATA))
+
+
+def _log_to_the_journal() -> None:
+    """Errors to standard error, which is the console as well; the rest to standard output."""
+    errors = logging.StreamHandler(sys.stderr)
+    errors.setLevel(logging.ERROR)
+    others = logging.StreamHandler(sys.stdout)
+    others.addFilter(lambda record: record.levelno < logging.ERROR)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[errors, others])
+    errors.setFormatter(logging.Formatter("<3>cloud-config: %(message)s"))
+
+
+def main() -> int:
+    """Entry point of both units."""
+    _log_to_the_journal()
+    try:
+        run(Stage(sys.argv[1]), local_world())
+    except Fault as fault:
+        _log.error("%s", fault)
+        return fault.exit_status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""From what the sources gave to a configured machine.
+
+Apart from the entry point because it loads everything else: a machine that first
+has to ask its network would wait for that twice.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cloud_config.applying.applying import Order, apply
+from cloud_config.applying.remembering import stored_instance, stored_user_data
+from cloud_config.applying.world import World
+from cloud_config.document.findings import Finding, Level
+from cloud_config.document.interpreting import Wishes, interpret
+from cloud_config.document.model import Document
+from cloud_config.machinefacts import read_facts
+from cloud_config.planning.plan import plan
+from cloud_config.sources.choosing import Stage
+from cloud_config.sources.gathering import Gathered
+from cloud_config.state.report import Report
+from cloud_config.state.report import Stage as Progress
+
+
+def configure(found: Gathered, stage: Stage, world: World, root: Path) -> tuple[Report, bool]:
+    """Apply what was found; the second value says that the network stage has to finish it.
+
+    Addresses of this machine may be known only once its network is up. Until then
+    everything is written and nothing is started.
+
+    Args:
+        found: by the sources; not empty.
+        stage: of the start.
+        world: the machine.
+        root: where its facts are read.
+
+    Raises:
+        HostFailure: a fact about the machine cannot be read.
+    """
+    user_data = _user_data(found, world)
+    wishes = Wishes(Document())
+    if user_data is not None:
+        wishes = interpret(user_data, found.metadata.addresses)
+    facts = read_facts(found.metadata, root)
+    made = plan(wishes.document, facts, wishes.scripts)
+    is_early = stage is Stage.LOCAL and bool(wishes.missing_addresses)
+    order = Order(
+        made.actions,
+        found.metadata.instance_id,
+        found.source,
+        (*_told(found), *wishes.findings, *made.findings),
+        user_data,
+        with_commands=not is_early,
+    )
+    return apply(order, world), is_early
+
+
+def report_nothing(found: Gathered, world: World) -> Report:
+    """Tell that sources failed and none gave anything; what was configured before stays.
+
+    Raises:
+        HostFailure: the status cannot be written.
+    """
+    now = world.clock.now().isoformat(timespec="seconds")
+    report = Report(Progress.DEGRADED, started=now, finished=now, findings=_told(found))
+    world.status.write(report.as_json())
+    return report
+
+
+def _user_data(found: Gathered, world: World) -> bytes | None:
+    """The user data found, or those of an earlier start that its source has forgotten."""
+    if found.user_data is not None or not found.is_forgetful:
+        return found.user_data
+    if stored_instance(world).instance_id != found.metadata.instance_id:
+        return None
+    return stored_user_data(world)
+
+
+def _told(found: Gathered) -> tuple[Finding, ...]:
+    # Errors, so that nothing of a former document is taken away: what it asked
+    # for may be asked for again by the source that could not be read.
+    problems = tuple(Finding(0, Level.ERROR, text) for text in found.problems)
+    return problems + tuple(Finding(0, Level.WARNING, text) for text in found.remarks)
