@@ -14,6 +14,7 @@ from cloud_config.commands.validate import as_json, as_text, user_data
 from cloud_config.commands.verbs import Verbs
 from cloud_config.document.findings import Finding, Level
 from cloud_config.document.interpreting import interpret
+from cloud_config.document.reading import in_order
 from cloud_config.machinefacts import read_facts
 from cloud_config.planning.actions import (
     Action,
@@ -75,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
     facts = read_facts(_metadata(options.metadata))
     wishes = interpret(user_data(options.file), facts.metadata.addresses)
     made = plan(wishes.document, facts, wishes.scripts)
-    findings = [*wishes.findings, *made.findings]
+    findings = in_order([*wishes.findings, *made.findings])
     steps = [Step(action, state(action, facts, Path("/"))) for action in made.actions]
     sys.stdout.write(_json(steps, findings) if options.json else _text(steps, findings))
     return _FAILED if any(f.level is Level.ERROR for f in findings) else 0

@@ -126,7 +126,19 @@ def _coreos(said: Group | None, checker: Checker) -> Coreos:
         flannel=_options(said, "flannel"),
         oem=_options(said, "oem"),
         units=tuple(_unit(unit, checker) for unit in units),
+        lines=_option_lines(said),
     )
+
+
+def _option_lines(said: Group) -> dict[str, int]:
+    tables = {name: said.group(name) for name in ("update", "locksmith", "etcd2", "fleet")}
+    tables |= {name: said.group(name) for name in ("flannel", "oem")}
+    return {
+        f"coreos.{name}.{key}": line
+        for name, table in tables.items()
+        if table
+        for key, line in table.lines.items()
+    }
 
 
 def _options(said: Group, name: str) -> dict[str, str]:

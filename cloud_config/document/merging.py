@@ -44,4 +44,5 @@ def _joined_coreos(first: Coreos, second: Coreos) -> Coreos:
         flannel={**first.flannel, **second.flannel},
         oem={**first.oem, **second.oem},
         units=first.units + second.units,
+        lines={**first.lines, **second.lines},
     )

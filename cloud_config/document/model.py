@@ -81,7 +81,11 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Coreos:
-    """The ``coreos`` table; the five mappings have underscored keys and checked values."""
+    """The ``coreos`` table; the mappings have underscored keys and checked values.
+
+    Attributes:
+        lines: of their keys in the document, by names such as ``coreos.etcd2.name``.
+    """
 
     update: Mapping[str, str] = field(default_factory=dict)
     locksmith: Mapping[str, str] = field(default_factory=dict)
@@ -90,6 +94,7 @@ class Coreos:
     flannel: Mapping[str, str] = field(default_factory=dict)
     oem: Mapping[str, str] = field(default_factory=dict)
     units: tuple[Unit, ...] = ()
+    lines: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 
 from cloud_config.document.model import Unit
 from cloud_config.planning.facts import Facts
+from cloud_config.planning.options import Options
 from cloud_config.planning.services import drop_in, restarted
-from cloud_config.planning.share import Share, told, warned, writable
+from cloud_config.planning.share import Share, told, total, warned
 
 UNIT = "etcd.service"
 OLD_UNIT = "etcd2.service"
@@ -43,10 +44,9 @@ _SHORT_FORMS = {
     "ca_file": ("trusted_ca_file", "client_cert_auth"),
     "peer_ca_file": ("peer_trusted_ca_file", "peer_client_cert_auth"),
 }
-_V2_ONLY = "proxy"
 
 
-def etcd2(options: Mapping[str, str], units: Sequence[Unit], facts: Facts) -> Share:
+def etcd2(options: Options, units: Sequence[Unit], facts: Facts) -> Share:
     """The drop-in of the etcd unit, and what is to be said about options that changed.
 
     Args:
@@ -55,13 +55,14 @@ def etcd2(options: Mapping[str, str], units: Sequence[Unit], facts: Facts) -> Sh
             the settings there as well.
         facts: of this machine.
     """
-    kept, share = writable({k: v for k, v in options.items() if v}, _ORIGIN)
-    if not kept:
+    kept, share = options.writable()
+    if not kept.values:
         return share
-    translated, remarks = _translated(kept)
-    share += remarks + _literal(translated)
+    translated = _translated(kept.values)
+    share += total((_changed(kept), _risky(kept), _literal(kept)))
     if not facts.has_unit(UNIT):
-        share += told(f"{_ORIGIN}: this image has no {UNIT}; the settings are kept for it")
+        message = f"{_ORIGIN}: this image has no {UNIT}; the settings are kept for it"
+        share += told(message, kept.line())
     if not translated:
         return share
     environment = {f"ETCD_{key.upper()}": value for key, value in translated.items()}
@@ -73,35 +74,63 @@ def etcd2(options: Mapping[str, str], units: Sequence[Unit], facts: Facts) -> Sh
     )
 
 
-def _translated(options: Mapping[str, str]) -> tuple[dict[str, str], Share]:
+def _translated(options: Mapping[str, str]) -> dict[str, str]:
     """What etcd 3.5 is told; an option's own name wins over a short form of it."""
     found = {key: value for key, value in options.items() if key in OPTIONS}
-    remarks = Share()
     for key, (file, switch) in _SHORT_FORMS.items():
         if key in options:
             found.setdefault(file, options[key])
             found.setdefault(switch, "true")
-            remarks += told(f"{_ORIGIN}.{key}: became {file} and {switch} for etcd 3.5")
-    if options.get("debug", "").lower() in _TRUE:
+    if _is_true(options, "debug"):
         found["log_level"] = "debug"
-        remarks += told(f"{_ORIGIN}.debug: became log_level=debug for etcd 3.5")
-    for key, reason in GONE.items():
-        if key in options:
-            remarks += warned(f"{_ORIGIN}.{key}: no longer exists and is left out: {reason}")
-    if found.get(_V2_ONLY, "off") != "off":
-        remarks += warned(f"{_ORIGIN}.proxy: etcd 3.5 forwards the v2 protocol only, without v3")
-    if found.get("force_new_cluster", "").lower() in _TRUE:
-        remarks += warned(
-            f"{_ORIGIN}.force_new_cluster: forgets the other members at every start; "
-            "take it out when the cluster is back"
-        )
-    return found, remarks
+    return found
 
 
-def _literal(options: Mapping[str, str]) -> Share:
-    """Some documents relied on values being pasted into the unit, where ``%H`` is the name."""
+def _changed(options: Options) -> Share:
+    """Remarks about options that etcd 3.5 does not have."""
+    became = {key: " and ".join(new) for key, new in _SHORT_FORMS.items()}
+    if _is_true(options.values, "debug"):
+        became["debug"] = "log_level=debug"
+    remarks = [
+        told(f"{_ORIGIN}.{key}: became {new} for etcd 3.5", options.line(key))
+        for key, new in became.items()
+        if key in options.values
+    ]
+    remarks += [
+        warned(f"{_ORIGIN}.{key}: no longer exists and is left out: {reason}", options.line(key))
+        for key, reason in GONE.items()
+        if key in options.values
+    ]
+    return total(remarks)
+
+
+def _risky(options: Options) -> Share:
+    """Remarks about options that do what they say, which is hardly what is wanted."""
     share = Share()
-    for key, value in options.items():
-        if _SPECIFIER.search(value):
-            share += warned(f"{_ORIGIN}.{key}: % is taken as it is, not as a specifier of systemd")
+    if options.values.get("proxy", "off") != "off":
+        share += warned(
+            f"{_ORIGIN}.proxy: etcd 3.5 forwards the v2 protocol only", options.line("proxy")
+        )
+    if _is_true(options.values, "force_new_cluster"):
+        share += warned(
+            f"{_ORIGIN}.force_new_cluster: forgets the other members at every start; "
+            "take it out when the cluster is back",
+            options.line("force_new_cluster"),
+        )
     return share
+
+
+def _literal(options: Options) -> Share:
+    """Some documents relied on values being pasted into the unit, where ``%H`` is the name."""
+    return total(
+        warned(
+            f"{_ORIGIN}.{key}: % is taken as it is, not as a specifier of systemd",
+            options.line(key),
+        )
+        for key, value in options.values.items()
+        if _SPECIFIER.search(value)
+    )
+
+
+def _is_true(options: Mapping[str, str], key: str) -> bool:
+    return options.get(key, "").lower() in _TRUE

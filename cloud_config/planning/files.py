@@ -13,10 +13,10 @@ from dataclasses import replace
 from cloud_config.document.model import FileToWrite
 from cloud_config.planning.actions import PutFile
 from cloud_config.planning.environmentfiles import merged
-from cloud_config.planning.escaping import env_value
+from cloud_config.planning.options import Options
 from cloud_config.planning.places import checked_path
 from cloud_config.planning.rendering import render
-from cloud_config.planning.share import Share, generated, refused, total, warned, writable
+from cloud_config.planning.share import Share, generated, refused, total, warned
 from osmodel.faults import InvalidInput
 
 ENVIRONMENT = "/etc/environment"
@@ -40,14 +40,14 @@ def _written(item: FileToWrite) -> Share:
     return Share(files=(made,))
 
 
-def oem_release(oem: Mapping[str, str]) -> Share:
+def oem_release(oem: Options) -> Share:
     """/etc/oem-release, if the document names an OEM by its id."""
-    kept, complaints = writable(oem, "coreos.oem")
-    if not kept.get("id"):
+    kept, complaints = oem.writable()
+    if not kept.values.get("id"):
         return complaints
-    values = {name: kept.get(name, "") for name in _OEM_FIELDS}
+    values = {name: kept.values.get(name, "") for name in _OEM_FIELDS}
     content = render("oem-release", **values)
-    return Share(files=(PutFile(OEM_RELEASE, content, "coreos.oem"),)) + complaints
+    return Share(files=(PutFile(OEM_RELEASE, content, oem.name),)) + complaints
 
 
 def is_host_name(name: str) -> bool:
@@ -71,12 +71,11 @@ def environment(addresses: Mapping[str, str], present: str) -> Share:
     if not addresses:
         return Share()
     settings = {f"COREOS_{name.upper()}": address for name, address in addresses.items()}
-    kept, complaints = writable(settings, ENVIRONMENT, env_value)
     try:
-        content = merged(present.splitlines(), kept)
+        content = merged(present.splitlines(), settings)
     except InvalidInput as fault:
-        return complaints + refused(f"{ENVIRONMENT}: a line of it {fault}; it is left alone")
-    return Share(files=(PutFile(ENVIRONMENT, content, "metadata"),)) + complaints
+        return refused(f"{ENVIRONMENT}: a line of it {fault}; it is left alone")
+    return Share(files=(PutFile(ENVIRONMENT, content, "metadata"),))
 
 
 def without_overwritten(share: Share) -> Share:

@@ -10,7 +10,7 @@ Source: coreos-cloudinit f1f0405, initialize/config.go.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cloud_config.document.findings import Finding
@@ -36,6 +36,7 @@ from cloud_config.planning.files import (
     written,
 )
 from cloud_config.planning.network import network, time_servers
+from cloud_config.planning.options import Options
 from cloud_config.planning.quadlets import quadlets
 from cloud_config.planning.services import flannel, fleet
 from cloud_config.planning.share import Share, total, warned
@@ -109,17 +110,23 @@ def _files_and_units(document: Document, facts: Facts) -> Share:
     """Each phase in the order of coreos-cloudinit: the document's own, then what is generated."""
     name = document.hostname or facts.metadata.hostname or facts.hostname
     coreos = document.coreos
+
+    def options(table: str, values: Mapping[str, str]) -> Options:
+        return Options(f"coreos.{table}", values, coreos.lines)
+
     return total(
         (
             network(document.network),
             units(coreos.units, facts),
             written(document.write_files),
-            oem_release(coreos.oem),
-            settings(coreos.update, coreos.locksmith, facts),
+            oem_release(options("oem", coreos.oem)),
+            settings(
+                options("update", coreos.update), options("locksmith", coreos.locksmith), facts
+            ),
             hosts(document.manage_etc_hosts, name),
-            flannel(coreos.flannel, facts),
-            etcd2(coreos.etcd2, coreos.units, facts),
-            fleet(coreos.fleet, facts),
+            flannel(options("flannel", coreos.flannel), facts),
+            etcd2(options("etcd2", coreos.etcd2), coreos.units, facts),
+            fleet(options("fleet", coreos.fleet), facts),
             time_servers(document.ntp),
             quadlets(document.quadlets),
             environment(facts.metadata.addresses, facts.environment),

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from cloud_config.planning.actions import Action, CommandUnit, PutFile
 from cloud_config.planning.facts import Facts
-from cloud_config.planning.share import Share, generated, writable
+from cloud_config.planning.options import Options
+from cloud_config.planning.share import Share, generated
 
 DROP_IN = "20-cloudinit.conf"
 """The name that documents in the wild expect: their own drop-ins sort after it."""
@@ -43,13 +44,13 @@ def drop_in(
     )
 
 
-def fleet(options: Mapping[str, str], facts: Facts) -> Share:
+def fleet(options: Options, facts: Facts) -> Share:
     """The scheduler's settings, stored for it; its password where only root reads it."""
-    origin = "coreos.fleet"
-    kept, complaints = writable({k: v for k, v in options.items() if v}, origin)
-    if not kept:
+    origin = options.name
+    kept, complaints = options.writable()
+    if not kept.values:
         return complaints
-    names = {f"FLEET_{key.upper()}": value for key, value in kept.items()}
+    names = {f"FLEET_{key.upper()}": value for key, value in kept.values.items()}
     secret = {name: names.pop(name) for name in ("FLEET_ETCD_PASSWORD",) if name in names}
     files: tuple[Action, ...] = ()
     if secret:
@@ -61,16 +62,17 @@ def fleet(options: Mapping[str, str], facts: Facts) -> Share:
     return Share(files=files, units=(unit,), restarts=restarted(FLEET, origin, facts)) + complaints
 
 
-def flannel(options: Mapping[str, str], facts: Facts) -> Share:
+def flannel(options: Options, facts: Facts) -> Share:
     """The environment file that flanneld's unit reads."""
-    origin = "coreos.flannel"
-    kept, complaints = writable({k: v for k, v in options.items() if v}, origin)
-    if not kept:
+    origin = options.name
+    kept, complaints = options.writable()
+    if not kept.values:
         return complaints
     environment = [
-        (f"FLANNELD_{_FLANNEL_NAMES.get(key, key.upper())}", value) for key, value in kept.items()
+        (f"FLANNELD_{_FLANNEL_NAMES.get(key, key.upper())}", value)
+        for key, value in kept.values.items()
     ]
-    mode = 0o600 if "etcd_password" in kept else 0o644
+    mode = 0o600 if "etcd_password" in kept.values else 0o644
     made = generated(FLANNEL_OPTIONS, "environment", origin, mode, environment=environment)
     return Share(files=(made,), restarts=restarted(FLANNELD, origin, facts)) + complaints
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cloud_config.document.findings import Finding, Level
 from cloud_config.planning.actions import Action, PutFile
-from cloud_config.planning.escaping import Escaped, encoded, line
+from cloud_config.planning.escaping import encoded
 from cloud_config.planning.rendering import render
-from osmodel.faults import InvalidInput
 
 WHOLE = 0
 """The line of findings that no single line is to blame for."""
@@ -65,30 +64,6 @@ def warned(message: str, line_number: int = WHOLE) -> Share:
 def told(message: str, line_number: int = WHOLE) -> Share:
     """Nothing but a remark."""
     return Share(findings=(Finding(line_number, Level.INFO, message),))
-
-
-def writable(
-    values: Mapping[str, str], where: str, check: Callable[[str], Escaped] = line
-) -> tuple[dict[str, str], Share]:
-    """The settings that can be written, and an error for each other one.
-
-    A value that cannot be written costs itself, not the settings beside it.
-
-    Args:
-        values: by key.
-        where: the keys' table, for the message.
-        check: refuses what the file cannot hold.
-    """
-    kept: dict[str, str] = {}
-    complaints = Share()
-    for key, value in values.items():
-        try:
-            check(value)
-        except InvalidInput as fault:
-            complaints += refused(f"{where}.{key} {fault}; it is left out")
-        else:
-            kept[key] = value
-    return kept, complaints
 
 
 def generated(

@@ -14,8 +14,9 @@ from cloud_config.planning.actions import Action, CommandUnit, LinkFile, PutFile
 from cloud_config.planning.durations import parse_duration
 from cloud_config.planning.environmentfiles import NOTE, merged, without_ours
 from cloud_config.planning.facts import Facts
+from cloud_config.planning.options import Options
 from cloud_config.planning.services import drop_in
-from cloud_config.planning.share import Share, generated, refused, told, writable
+from cloud_config.planning.share import Share, generated, refused, told, total
 from osmodel.faults import InvalidInput
 
 UPDATE_CONF = "/etc/coreos/update.conf"
@@ -24,7 +25,6 @@ LOCKSMITH_FRAGMENT = "/etc/locksmith/config.d/50-cloud-config.toml"
 ENGINE = "update-engine.service"
 LOCKSMITHD = "locksmithd.service"
 _UPDATE = "coreos.update"
-_LOCKSMITH = "coreos.locksmith"
 _ETCD_KEYS = {
     "etcd_cafile": "ca_file",
     "etcd_certfile": "cert_file",
@@ -35,11 +35,12 @@ _ETCD_KEYS = {
 _WINDOW = {"window_start": "REBOOT_WINDOW_START", "window_length": "REBOOT_WINDOW_LENGTH"}
 
 
-def settings(update: Mapping[str, str], locksmith: Mapping[str, str], facts: Facts) -> Share:
+def settings(update: Options, locksmith: Options, facts: Facts) -> Share:
     """Files, restarts and masks for both programs."""
-    update, complaints = writable({k: v for k, v in update.items() if v}, _UPDATE)
-    locksmith, more = writable({k: v for k, v in locksmith.items() if v}, _LOCKSMITH)
-    return complaints + more + _engine(update, facts) + _locksmith(update, locksmith, facts)
+    update, complaints = update.writable()
+    locksmith, more = locksmith.writable()
+    engine = _engine(update.values, facts)
+    return total((complaints, more, engine, _locksmith(update, locksmith, facts)))
 
 
 def _engine(update: Mapping[str, str], facts: Facts) -> Share:
@@ -77,30 +78,36 @@ def _engine_tables(update: Mapping[str, str]) -> list[tuple[str, list[tuple[str,
     return [*tables, ("updates", updates)] if updates else tables
 
 
-def _locksmith(update: Mapping[str, str], locksmith: Mapping[str, str], facts: Facts) -> Share:
-    strategy = update.get("reboot_strategy", "")
-    if not locksmith and not strategy:
+def _locksmith(update: Options, locksmith: Options, facts: Facts) -> Share:
+    strategy = update.values.get("reboot_strategy", "")
+    if not locksmith.values and not strategy:
         return Share()
     length, complaints = _window_length(locksmith)
-    tables = _locksmith_tables(locksmith, strategy, length)
-    origin = _LOCKSMITH if locksmith else _UPDATE
-    mode = 0o600 if "etcd_password" in locksmith else 0o644
+    tables = _locksmith_tables(locksmith.values, strategy, length)
+    origin = (locksmith if locksmith.values else update).name
+    mode = 0o600 if "etcd_password" in locksmith.values else 0o644
     share = complaints + Share(
         files=(generated(LOCKSMITH_FRAGMENT, "fragment.toml", origin, mode, tables=tables),)
     )
-    if environment := _locksmith_environment(locksmith):
-        share += Share(units=(drop_in(LOCKSMITHD, environment, _LOCKSMITH),))
+    if environment := _locksmith_environment(locksmith.values):
+        share += Share(units=(drop_in(LOCKSMITHD, environment, origin),))
+    if strategy != "off" and not facts.has_unit(LOCKSMITHD):
+        line = (locksmith if locksmith.values else update).line()
+        message = f"{origin}: this image has no {LOCKSMITHD}; the settings are kept for it"
+        return share + told(message, line)
     return share + _locksmith_commands(strategy, origin, facts)
 
 
-def _window_length(locksmith: Mapping[str, str]) -> tuple[int | None, Share]:
-    text = locksmith.get("window_length", "")
+def _window_length(locksmith: Options) -> tuple[int | None, Share]:
+    text = locksmith.values.get("window_length", "")
     if not text:
         return None, Share()
     try:
         return parse_duration(text), Share()
     except InvalidInput as fault:
-        return None, refused(f"{_LOCKSMITH}.window_length: {fault}")
+        return None, refused(
+            f"{locksmith.name}.window_length: {fault}", locksmith.line("window_length")
+        )
 
 
 def _locksmith_tables(
@@ -131,6 +138,4 @@ def _locksmith_commands(strategy: str, origin: str, facts: Facts) -> Share:
         mask = LinkFile(f"/run/systemd/system/{LOCKSMITHD}", "/dev/null", _UPDATE)
         stop = CommandUnit("stop", LOCKSMITHD, _UPDATE)
         return Share(units=(mask,), restarts=(stop,) if facts.has_unit(LOCKSMITHD) else ())
-    if not facts.has_unit(LOCKSMITHD):
-        return told(f"{origin}: this image has no {LOCKSMITHD}; the settings are kept for it")
     return Share(restarts=(CommandUnit("restart", LOCKSMITHD, origin, only_if_changed=True),))
