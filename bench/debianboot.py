@@ -13,6 +13,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder import definition
 from builder.boot import uki
 from builder.boot.disk import SECTOR
 from builder.cache import Cache, remove_tree
@@ -26,6 +27,7 @@ from osmodel.faults import HostFailure
 
 _RECIPE = 1  # counts changes of how the tree is made
 _PACKAGES = ("busybox", "e2fsprogs", "initramfs-tools", "kmod", "udev", "zstd")
+_STUB = Path("/usr/lib/systemd/boot/efi/linuxx64.efi.stub")  # of the tools
 _ROOT = partitions.root_label("a")
 
 
@@ -51,7 +53,9 @@ class Peer:
         Raises:
             HostFailure: a tool failed, or the kernels differ.
         """
-        debian = self._debian(lock.load(self.image / "image.lock", refresh="build-image lock"))
+        debian = self._debian(
+            lock.load(definition.load(self.image).lock, refresh="build-image lock")
+        )
         remove_tree(self.work)
         self.work.mkdir(parents=True)
         tools = self.tools.runner((release, debian, self.work))
@@ -97,7 +101,7 @@ class Peer:
         if kernel.read_bytes() not in (release / "uki.efi").read_bytes():
             raise HostFailure(
                 f"the release has another kernel than {kernel.name}",
-                hint="build it again from the present image.lock",
+                hint="build it again from the present lock",
             )
         manifest = json.loads((release / "manifest.json").read_text())
         options = uki.UkiOptions(
@@ -108,7 +112,7 @@ class Peer:
         )
         out = self.work / "uki.efi"
         os_release = self.work / "tree/usr/lib/os-release"
-        uki.make_uki(tools, (kernel, initrd, os_release), out, options)
+        uki.make_uki(tools, uki.UkiParts(_STUB, kernel, initrd, os_release), out, options)
         return out
 
     def _replace_entry(self, tools: Runner, disk: Path, table: gpt.Gpt, image: Path) -> None:

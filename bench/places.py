@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from builder.world import World
+from hostio.binaryformats import KernelFormats
 from hostio.clock import SystemClock
 from hostio.httpfetch import HttpFetcher
+from hostio.kernelcalls import KernelMounts
 from hostio.runner import LocalRunner
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,6 +26,7 @@ def builder_world() -> World:
         runner=LocalRunner(),
         fetcher=HttpFetcher(clock),
         clock=clock,
+        formats=KernelFormats(KernelMounts()),
         environment=os.environ,
         home=Path.home(),
     )

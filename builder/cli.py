@@ -11,13 +11,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from builder import definition, pipeline, progress
+from builder.flash import cli as flashing
 from builder.packages import locking
 from builder.request import SMALLEST, BuildRequest
 from builder.world import World
+from hostio.binaryformats import KernelFormats
 from hostio.clock import SystemClock
 from hostio.httpfetch import HttpFetcher
+from hostio.kernelcalls import KernelMounts
 from hostio.runner import LocalRunner
 from osmodel.faults import Fault, InvalidInput
+from osmodel.platforms import ARCHITECTURES, TARGETS, Platform, Target, check
 from osmodel.version import Version
 
 PROGRAM = "build-image"
@@ -28,13 +32,14 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog=PROGRAM,
         description=__doc__,
-        epilog=f"`{PROGRAM} lock` makes or refreshes the package lock of an image.",
+        epilog=f"`{PROGRAM} lock` makes or refreshes the package lock of an image; "
+        f"`{PROGRAM} flash` writes an image onto an SD card or a disk.",
     )
     add = top.add_argument
     add("definition", type=Path, help="directory of the definition, below images/")
-    add("--arch", default="x86_64", help="of the machines, x86_64 (the default)")
+    _add_target(top, note="x86_64 if not given")
     add("--version", default="1.0.0", help="of the release, 1.0.0 if not given")
-    add("--out", type=Path, default=Path("out"), help="receives NAME-ARCH-VERSION/")
+    add("--out", type=Path, default=Path("out"), help="receives NAME-TARGET-VERSION/")
     add("--trust-root", type=Path, help="the update repository's root of trust")
     add("--update-url", default="", help="of the update repository")
     add("--overlay", type=Path, action="append", default=[], help="tree to lay over the root")
@@ -61,9 +66,16 @@ def lock_parser() -> argparse.ArgumentParser:
     )
     top.add_argument("definition", nargs="?", type=Path, help="directory below images/")
     top.add_argument("--tools", action="store_true", help="lock the build tools")
-    top.add_argument("--arch", default="x86_64", help="of the machines, x86_64 (the default)")
+    _add_target(top, note="all that there are if not given")
     top.add_argument("-v", action="store_true", dest="verbose", help="log every command")
     return top
+
+
+def _add_target(top: argparse.ArgumentParser, *, note: str) -> None:
+    known = " or ".join(ARCHITECTURES)
+    top.add_argument("--arch", default="", help=f"of the machines: {known}; {note}")
+    known = " or ".join(Platform)
+    top.add_argument("--platform", default="", help=f"how they boot: {known}")
 
 
 def run(arguments: Sequence[str], world: World) -> int:
@@ -98,10 +110,8 @@ def _build(options: argparse.Namespace, world: World) -> int:
 
 
 def _request(options: argparse.Namespace) -> BuildRequest:
-    _debian_architecture(options.arch)
     return BuildRequest(
-        image=definition.load(options.definition),
-        architecture=options.arch,
+        image=definition.load(options.definition, _target(options)),
         version=Version.parse(options.version),
         out=options.out,
         trust_root=options.trust_root,
@@ -126,27 +136,29 @@ def _plan(steps: Sequence[pipeline.Planned], *, as_json: bool) -> int:
 
 def _lock(options: argparse.Namespace, world: World) -> int:
     _set_logging(verbose=options.verbose)
-    architecture = _debian_architecture(options.arch)
+    wanted = [_target(options)] if options.arch or options.platform else list(TARGETS)
     if options.tools:
-        path, request = locking.TOOLS_LOCK, locking.tools_request(architecture)
+        locks = [(locking.TOOLS_LOCK, locking.tools_request("amd64"))]
     elif options.definition is not None:
-        image = definition.load(options.definition)
-        path, request = image.lock, locking.image_request(image, architecture)
+        images = [definition.load(options.definition, target) for target in wanted]
+        locks = [(image.lock, locking.image_request(image)) for image in images]
     else:
         raise InvalidInput("say which lock: a directory below images/, or --tools")
-    changes = locking.refresh(path, request, world)
-    sys.stdout.write("".join(f"{line}\n" for line in changes))
-    sys.stderr.write(f"{path}: {len(changes)} changes\n")
+    for path, request in locks:
+        changes = locking.refresh(path, request, world)
+        sys.stdout.write("".join(f"{line}\n" for line in changes))
+        sys.stderr.write(f"{path}: {len(changes)} changes\n")
     return 0
 
 
-def _debian_architecture(name: str) -> str:
-    known = locking.ARCHITECTURES
-    if name not in known:
-        raise InvalidInput(
-            f"--arch: {name!r} is not supported", hint=f"supported: {', '.join(known)}"
-        )
-    return known[name]
+def _target(options: argparse.Namespace) -> Target:
+    """The target that the options name; a platform alone implies its architecture."""
+    platforms = {target.platform.value: target for target in TARGETS}
+    platform = options.platform or Platform.UEFI.value
+    fitting = platforms.get(platform)
+    architecture = options.arch or (fitting.architecture if fitting else TARGETS[0].architecture)
+    check(architecture, platform)
+    return Target(architecture, Platform(platform))
 
 
 def _set_logging(*, verbose: bool) -> None:
@@ -157,11 +169,14 @@ def _set_logging(*, verbose: bool) -> None:
 
 def main() -> int:
     """Entry point: builds the real adapters."""
+    if sys.argv[1:2] == ["flash"]:
+        return flashing.main(sys.argv[2:])
     clock = SystemClock()
     world = World(
         runner=LocalRunner(),
         fetcher=HttpFetcher(clock),
         clock=clock,
+        formats=KernelFormats(KernelMounts()),
         environment=os.environ,
         home=Path.home(),
         user=os.geteuid(),

@@ -2,8 +2,9 @@
 
 A definition may extend another one beside it: lists are added to the inherited
 ones, single values replace them, and overlay trees are laid on top of each
-other, the inherited first. What cannot work is refused here, with file and key,
-before anything is downloaded.
+other, the inherited first. What a file says about one architecture or platform
+is added in the same way, after what it says about all. What cannot work is
+refused here, with file and key, before anything is downloaded.
 """
 
 from __future__ import annotations
@@ -14,18 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from builder.imagetoml import DiskTable, Fragment, IdsTable, MissingLibrary
+from builder.imagetoml import DiskTable, Fragment, IdsTable, MissingLibrary, Variant
 from hostio import config
 from osmodel.faults import InvalidInput
+from osmodel.platforms import TARGETS, Target
 
 T = TypeVar("T")
 
 FILE = "image.toml"
-LOCK = "image.lock"
+LOCKS = "lock"
 OVERLAY = "overlay"
 MIB = 1 << 20
 ROOM = 0.30  # share of a slot that a root must leave free
-_DEFAULT_KERNEL = "linux-image-cloud-amd64"
+_DEFAULT_KERNELS = {"x86_64": "linux-image-cloud-amd64", "arm64": "linux-image-cloud-arm64"}
 _SMALLEST_SLOT = 128  # MiB; a kernel's modules and systemd need about as much
 _LARGEST_SLOT = 64 << 10  # MiB
 _SMALLEST_ESP = 512  # MiB: FAT32 with clusters of 4 KiB, and two kernel images
@@ -47,7 +49,8 @@ class Definition:
 
     Attributes:
         name: of the image.
-        directory: of the definition; its lock lies there.
+        directory: of the definition; its locks lie there.
+        target: the kind of machine it is for.
         packages: Debian packages to install, sorted.
         remove: packages whose files are deleted at the end, sorted.
         kernel: Debian package of the kernel.
@@ -64,6 +67,7 @@ class Definition:
 
     name: str
     directory: Path
+    target: Target
     packages: tuple[str, ...]
     remove: tuple[str, ...]
     kernel: str
@@ -79,8 +83,8 @@ class Definition:
 
     @property
     def lock(self) -> Path:
-        """Where the package lock is, or would be."""
-        return self.directory / LOCK
+        """Where the package lock of the target is, or would be."""
+        return self.directory / LOCKS / f"{self.target.lock_name}.lock"
 
     @property
     def source(self) -> Path:
@@ -88,43 +92,49 @@ class Definition:
         return self.directory / FILE
 
 
-def load(directory: Path) -> Definition:
+def load(directory: Path, target: Target = TARGETS[0]) -> Definition:
     """Read the definition in ``directory`` and those it extends.
+
+    Args:
+        directory: below ``images/``.
+        target: the kind of machine it is wanted for.
 
     Raises:
         InvalidInput: no such definition, or it cannot be built.
     """
     chain = _chain(directory)
     path, last = chain[-1]
-    fragments = [fragment for _, fragment in chain]
-    packages = sorted({name for item in fragments for name in item.packages.include})
+    layers = [(p / FILE, part) for p, item in chain for part in item.parts_for(target)]
+    parts = [part for _, part in layers]
+    kernel = _last([part.kernel.package for part in parts], _DEFAULT_KERNELS[target.architecture])
     return Definition(
         name=last.name,
         directory=path,
-        packages=tuple(packages),
-        remove=_removed(chain),
-        kernel=_last([item.kernel.package for item in fragments], _DEFAULT_KERNEL),
-        command_line=tuple(a for item in fragments for a in item.kernel.command_line),
-        modules=tuple(m for item in fragments for m in item.kernel.modules),
-        leave_out=tuple(sorted({n for item in fragments for n in item.kernel.leave_out})),
-        ids=_ids([item.ids for item in fragments]),
-        disk=_sizes([item.disk for item in fragments], path / FILE),
-        update_url=_last([item.update.url for item in fragments], ""),
+        target=target,
+        packages=tuple(sorted({name for part in parts for name in part.packages.include})),
+        remove=_removed(layers),
+        kernel=kernel,
+        command_line=tuple(a for part in parts for a in part.kernel.command_line),
+        modules=tuple(m for part in parts for m in part.kernel.modules),
+        leave_out=tuple(sorted({n for part in parts for n in part.kernel.leave_out})),
+        ids=_ids([part.ids for part in parts]),
+        disk=_sizes([part.disk for part in parts], path / FILE),
+        update_url=_last([item.update.url for _, item in chain], ""),
         trust_root=_trust_root(chain),
-        allowed=tuple(entry for item in fragments for entry in item.closure.allow),
+        allowed=tuple(entry for part in parts for entry in part.closure.allow),
         overlays=tuple(p / OVERLAY for p, _ in chain if (p / OVERLAY).is_dir()),
     )
 
 
-def _removed(chain: Sequence[tuple[Path, Fragment]]) -> tuple[str, ...]:
-    """Packages to take out; including one keeps what an inherited file removes."""
+def _removed(layers: Sequence[tuple[Path, Fragment | Variant]]) -> tuple[str, ...]:
+    """Packages to take out; including one keeps what an earlier part removes."""
     removed: set[str] = set()
-    for path, fragment in chain:
-        both = sorted(set(fragment.packages.include) & set(fragment.packages.remove))
+    for source, part in layers:
+        both = sorted(set(part.packages.include) & set(part.packages.remove))
         if both:
-            raise InvalidInput(f"{path / FILE}: packages.remove: also included: {both[0]!r}")
-        removed -= set(fragment.packages.include)
-        removed |= set(fragment.packages.remove)
+            raise InvalidInput(f"{source}: packages.remove: also included: {both[0]!r}")
+        removed -= set(part.packages.include)
+        removed |= set(part.packages.remove)
     return tuple(sorted(removed))
 
 

@@ -7,11 +7,12 @@ none of them says. Checks that one value can fail alone are here.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from osmodel.faults import InvalidInput
+from osmodel.platforms import ARCHITECTURES, Platform, Target
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
@@ -132,8 +133,24 @@ class ClosureTable:
 
 
 @dataclass(frozen=True, slots=True)
+class Variant:
+    """``[architecture.NAME]`` or ``[platform.NAME]``: what holds for one kind of machine."""
+
+    packages: PackagesTable = field(default_factory=PackagesTable)
+    kernel: KernelTable = field(default_factory=KernelTable)
+    ids: IdsTable = field(default_factory=IdsTable)
+    disk: DiskTable = field(default_factory=DiskTable)
+    closure: ClosureTable = field(default_factory=ClosureTable)
+
+
+@dataclass(frozen=True, slots=True)
 class Fragment:
-    """One image.toml, as written."""
+    """One image.toml, as written.
+
+    Attributes:
+        architecture: additions for machines of one architecture, by its name.
+        platform: additions for machines of one platform, by its name.
+    """
 
     name: str
     extends: str = ""
@@ -143,10 +160,30 @@ class Fragment:
     disk: DiskTable = field(default_factory=DiskTable)
     update: UpdateTable = field(default_factory=UpdateTable)
     closure: ClosureTable = field(default_factory=ClosureTable)
+    architecture: Mapping[str, Variant] = field(default_factory=dict)
+    platform: Mapping[str, Variant] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        _check_keys("architecture", self.architecture, ARCHITECTURES)
+        _check_keys("platform", self.platform, tuple(Platform))
         if not _NAME.fullmatch(self.name):
             raise InvalidInput(
                 f"name: not an image name: {self.name!r}",
                 hint="lower-case letters, digits and '-', at most 32",
+            )
+
+    def parts_for(self, target: Target) -> tuple[Fragment | Variant, ...]:
+        """What the file says about machines of ``target``, the most general first."""
+        found = (
+            self.architecture.get(target.architecture),
+            self.platform.get(target.platform.value),
+        )
+        return (self, *(variant for variant in found if variant is not None))
+
+
+def _check_keys(table: str, found: Mapping[str, Variant], known: Sequence[str]) -> None:
+    for name in found:
+        if name not in known:
+            raise InvalidInput(
+                f"{table}: there is no {name!r}", hint=f"supported: {', '.join(known)}"
             )

@@ -10,6 +10,7 @@ from pathlib import Path
 from builder.boot.imagesteps import ImageSteps
 from builder.cache import Limits
 from builder.packages import lock, locking, toolstree
+from builder.packages.emulation import Emulation
 from builder.packages.toolstree import ToolsTree
 from builder.progress import Outcome, Report
 from builder.releasedir import ReleaseDirectory
@@ -102,8 +103,10 @@ def _steps(request: BuildRequest, world: World, report: Report, *, download: boo
     image = request.image
     refresh = locking.image_command(image)
     locked = lock.load(image.lock, refresh=refresh)
-    wanted = locking.image_request(image, locking.ARCHITECTURES[request.architecture]).wanted
-    lock.check_current(locked, wanted, source=image.lock, refresh=refresh)
+    wanted = locking.image_request(image)
+    lock.check_current(
+        locked, wanted.wanted, source=image.lock, refresh=refresh, sections=wanted.sections
+    )
     runner = Steps(world.cache, world.clock, report)
     tools = _tools(world, runner)
     debs = world.debs
@@ -114,7 +117,8 @@ def _steps(request: BuildRequest, world: World, report: Report, *, download: boo
             report.note(f"{done >> 20} of {total >> 20} MiB")
 
         runner.timed("packages", lambda: debs.fetch(locked.everything, tell))
-    return ImageSteps(TreeSteps(request, locked, files, tools, runner))
+    emulation = Emulation(tools, world.formats, world.cache.directory / "emulation")
+    return ImageSteps(TreeSteps(request, locked, files, emulation, runner))
 
 
 def _tools(world: World, runner: Steps) -> ToolsTree:

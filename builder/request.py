@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.definition import Definition
-from builder.tree.identity import PLATFORM, Identity
+from builder.tree.identity import Identity
 from osmodel.faults import InvalidInput
+from osmodel.platforms import Platform
 from osmodel.release import Release
 from osmodel.version import Version
 
@@ -21,8 +22,7 @@ class BuildRequest:
     """One image to build.
 
     Attributes:
-        image: its definition.
-        architecture: ``x86_64`` or ``arm64``.
+        image: its definition, for the wanted kind of machine.
         version: of the release.
         out: directory that receives the result's directory.
         trust_root: instead of the definition's, if given.
@@ -34,7 +34,6 @@ class BuildRequest:
     """
 
     image: Definition
-    architecture: str
     version: Version
     out: Path
     trust_root: Path | None = None
@@ -57,9 +56,19 @@ class BuildRequest:
                 raise InvalidInput(f"--kernel-arg: not one kernel argument: {argument!r}")
 
     @property
+    def architecture(self) -> str:
+        """Of the machines: ``x86_64`` or ``arm64``."""
+        return self.image.target.architecture
+
+    @property
+    def platform(self) -> Platform:
+        """How the machines boot."""
+        return self.image.target.platform
+
+    @property
     def name(self) -> str:
         """Name of the result's directory."""
-        return f"{self.image.name}-{self.architecture}-{self.version}"
+        return f"{self.image.name}-{self.image.target.label}-{self.version}"
 
     @property
     def trees(self) -> tuple[Path, ...]:
@@ -77,6 +86,7 @@ class BuildRequest:
         return Identity(
             image=self.image.name,
             architecture=self.architecture,
+            platform=self.platform.value,
             version=str(self.version),
             update_url=self.update_url or self.image.update_url,
             trust_root=self.trust_root or self.image.trust_root,
@@ -90,4 +100,6 @@ class BuildRequest:
 
     def release(self, root_hash: str) -> Release:
         """The release that the result is."""
-        return Release(self.image.name, self.architecture, PLATFORM, self.version, root_hash)
+        return Release(
+            self.image.name, self.architecture, self.platform.value, self.version, root_hash
+        )

@@ -10,6 +10,7 @@ from builder.cache import Cache
 from builder.packages import mirrors
 from builder.packages.debs import DebCache
 from builder.packages.mirrors import Mirrors
+from hostio.binaryformats import BinaryFormats
 from hostio.clock import Clock
 from hostio.fetch import Fetcher
 from hostio.runner import Runner
@@ -25,6 +26,7 @@ class World:
         runner: runs programs of the host; as root when an image is built.
         fetcher: reads mirrors; must allow several threads.
         clock: times steps and waits between attempts.
+        formats: lets the kernel start programs of other architectures.
         environment: usually ``os.environ``.
         home: of the user, for the cache's usual place.
         user: number of the user; making a root tree takes 0.
@@ -33,6 +35,7 @@ class World:
     runner: Runner
     fetcher: Fetcher
     clock: Clock
+    formats: BinaryFormats
     environment: Mapping[str, str]
     home: Path
     user: int = 0

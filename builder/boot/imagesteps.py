@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from builder.boot import elfneeds, erofs, hashtree, initrd, initrdpython, uki
+from builder.boot import elfneeds, erofs, hashtree, initrd, initrdpython, pifirmware, uki
 from builder.boot.erofs import ErofsOptions
 from builder.boot.initrd import InitrdOptions
-from builder.boot.uki import UkiOptions
+from builder.boot.uki import UkiOptions, UkiParts
 from builder.definition import MIB, ROOM
 from builder.steps import Step
-from builder.tree import kernel
+from builder.tree import efifiles, kernel
 from builder.tree.treesteps import ROOT, TreeSteps
 from osmodel import cpio, kernelmodules, verity
 from osmodel.faults import InvalidInput
@@ -88,6 +88,8 @@ class ImageSteps:
             "initrd": self.initrd.key,
             "filesystem": self.filesystem.key,
             "tools": self.trees.tools.digest,
+            "stub": self.trees.stub.key,
+            "architecture": request.architecture,
             "arguments": request.command_line,
         }
 
@@ -95,7 +97,8 @@ class ImageSteps:
             options = UkiOptions(
                 request.architecture, self.kernel_release, self.root_hash, request.command_line
             )
-            parts = (
+            parts = UkiParts(
+                self._result(self.trees.stub) / efifiles.STUB.file,
                 self._result(self.trees.kernel) / kernel.IMAGE,
                 self._result(self.initrd) / _INITRD,
                 self._result(self.trees.root) / ROOT / "usr/lib/os-release",
@@ -108,8 +111,9 @@ class ImageSteps:
     def all(self) -> tuple[Step, ...]:
         """Every step, in an order that works."""
         trees = self.trees
-        tree_steps = (trees.bootstrap, trees.kernel, trees.loader, trees.trunk, trees.root)
-        return (*tree_steps, trees.closure, self.filesystem, self.initrd, self.uki)
+        unpacked = (trees.kernel, trees.stub, *filter(None, [trees.loader, trees.firmware]))
+        tree_steps = (trees.bootstrap, *unpacked, trees.trunk, trees.root, trees.closure)
+        return (*tree_steps, self.filesystem, self.initrd, self.uki)
 
     @property
     def root_hash(self) -> str:
@@ -132,8 +136,14 @@ class ImageSteps:
 
     def loader(self) -> Path:
         """The finished boot loader."""
-        (file,) = self._result(self.trees.loader).iterdir()
-        return file
+        step = self.trees.loader
+        assert step is not None, "a platform without a loader of its own asks for none"
+        return self._result(step) / efifiles.LOADER.file
+
+    def boot_files(self) -> dict[str, Path]:
+        """The finished files that a board reads, by name; none on other platforms."""
+        step = self.trees.firmware
+        return {} if step is None else pifirmware.files_for_fat(self._result(step))
 
     def _result(self, step: Step) -> Path:
         return self.trees.steps.place(step)

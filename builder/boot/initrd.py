@@ -91,9 +91,10 @@ def make_initrd(
         HostFailure: a module does not compile.
     """
     python = _python_of(root)
-    extensions = _compile(tools, python, root, scratch)
+    triplet = elfneeds.TRIPLETS[options.architecture]
+    extensions = _compile(tools, [python, str(root), triplet, PROGRAM, str(scratch)])
     programs = [f"usr/bin/{python}", *PROGRAMS, *extensions]
-    files = elfneeds.closure(root, programs, elfneeds.TRIPLETS[options.architecture])
+    files = elfneeds.closure(root, programs, triplet)
     kernel, modules = _kernel_modules(root, options)
     parts = {
         "programs": [_program(name, path) for name, path in files.items()],
@@ -118,10 +119,16 @@ def _python_of(root: Path) -> str:
         raise InvalidInput("/usr/bin/python3 is not in the tree") from error
 
 
-def _compile(tools: Runner, python: str, root: Path, scratch: Path) -> list[str]:
-    """Compile the modules the init program loads; returns extension modules."""
+def _compile(tools: Runner, call: Sequence[str]) -> list[str]:
+    """Compile the modules the init program loads; returns extension modules.
+
+    Args:
+        tools: runs Python.
+        call: its name, and the arguments of ``initrdpython``.
+    """
     script = Path(initrdpython.__file__).read_bytes()
-    argv = [python, "-s", "-S", "-P", "-", str(root), PROGRAM, str(scratch)]
+    python, *arguments = call
+    argv = [python, "-s", "-S", "-P", "-", *arguments]
     printed = tools.run(Command(argv, stdin=script, env=_ENVIRONMENT))
     return [str(name) for name in json.loads(printed)]
 
@@ -176,8 +183,11 @@ def _program(name: str, path: Path) -> cpio.Entry:
 
 def _skeleton() -> list[cpio.Entry]:
     console = cpio.Entry("dev/console", 0o020600, device=(5, 1))
+    # Python asks for randomness before it can mount /dev; where the processor
+    # has no source of it, the kernel's has none to give so early otherwise.
+    random = cpio.Entry("dev/urandom", 0o020666, device=(1, 9))
     links = [cpio.symlink(name, target) for name, target in _LINKS.items()]
-    return [*(cpio.directory(name) for name in _DIRECTORIES), *links, console]
+    return [*(cpio.directory(name) for name in _DIRECTORIES), *links, console, random]
 
 
 def _parents(entries: Iterable[cpio.Entry]) -> list[cpio.Entry]:

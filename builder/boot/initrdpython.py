@@ -1,8 +1,9 @@
 """Collect and compile the Python modules that a program in the initrd loads.
 
 Run by the tools tree's Python, which has the version of the image's: it reads
-sources of that version and writes byte code for it. Only the standard library
-may be imported here.
+sources of that version and writes byte code for it, which is the same on every
+architecture. Extension modules are found by the names that they have on the
+image's. Only the standard library may be imported here.
 
 The closure is what an import executes: for the standard library the imports at
 the top of each module, for our own packages those inside functions as well.
@@ -64,11 +65,24 @@ def _frozen() -> list[str]:
     return [name for name in sorted(names) if machinery.FrozenImporter.find_spec(name)]
 
 
-def collect(root: Path, name: str, out: Path) -> list[str]:
+def _look_for_extensions_of(triplet: str) -> None:
+    """Make imports find extension modules of another architecture, by their names."""
+    version = f"{sys.version_info[0]}{sys.version_info[1]}"
+    suffixes = [f".cpython-{version}-{triplet}.so", ".abi3.so", ".so"]
+    hook = machinery.FileFinder.path_hook(
+        (machinery.ExtensionFileLoader, suffixes),
+        (machinery.SourceFileLoader, machinery.SOURCE_SUFFIXES),
+    )
+    sys.path_hooks[:] = [hook]
+    sys.path_importer_cache.clear()
+
+
+def collect(root: Path, triplet: str, name: str, out: Path) -> list[str]:
     """Write the byte code of ``name`` and all it loads below ``out``.
 
     Args:
         root: tree with the sources.
+        triplet: of the tree's architecture, as Debian writes it.
         name: module to start from.
         out: gets files at the paths the modules have in ``root``.
 
@@ -76,6 +90,7 @@ def collect(root: Path, name: str, out: Path) -> list[str]:
         Paths of extension modules in ``root``, which the caller copies.
     """
     library = f"usr/lib/python{sys.version_info[0]}.{sys.version_info[1]}"
+    _look_for_extensions_of(triplet)
     places = [root / HOME, root / library, root / library / "lib-dynload"]
     finder = Finder([str(place) for place in places], {name.partition(".")[0], "hostio", "osmodel"})
     for module in (*_ALWAYS, name):
@@ -106,4 +121,4 @@ def _compile(root: Path, path: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    json.dump(collect(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])), sys.stdout)
+    json.dump(collect(Path(sys.argv[1]), sys.argv[2], sys.argv[3], Path(sys.argv[4])), sys.stdout)

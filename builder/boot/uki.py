@@ -11,7 +11,6 @@ from osmodel.faults import HostFailure
 from osmodel.partitions import checked_root_hash
 from osmodel.uki import UkiIdentity, identify
 
-_STUB = "/usr/lib/systemd/boot/efi/linux{}.efi.stub"
 EFI_NAMES = {"x86_64": "x64", "arm64": "aa64"}
 _ALWAYS = (
     "ro",
@@ -54,35 +53,41 @@ def command_line(architecture: str, root_hash: str, arguments: Sequence[str] = (
     return " ".join([*words, *_QUIET, *arguments])
 
 
-def uki_command(
-    kernel: Path, initrd: Path, os_release: Path, out: Path, options: UkiOptions
-) -> Command:
+@dataclass(frozen=True, slots=True)
+class UkiParts:
+    """The files that are joined, all of them the target's."""
+
+    stub: Path
+    kernel: Path
+    initrd: Path
+    os_release: Path
+
+
+def uki_command(parts: UkiParts, out: Path, options: UkiOptions) -> Command:
     """The call that joins the parts."""
     efi = EFI_NAMES[options.architecture]
     line = command_line(options.architecture, options.root_hash, options.arguments)
     return Command(
         [
             "ukify", "build",
-            f"--linux={kernel}",
-            f"--initrd={initrd}",
+            f"--linux={parts.kernel}",
+            f"--initrd={parts.initrd}",
             f"--cmdline={line}",
-            f"--os-release=@{os_release}",
+            f"--os-release=@{parts.os_release}",
             f"--uname={options.kernel_release}",
             f"--efi-arch={efi}",
-            f"--stub={_STUB.format(efi)}",
+            f"--stub={parts.stub}",
             f"--output={out}",
         ]
     )  # fmt: skip
 
 
-def make_uki(
-    tools: Runner, parts: tuple[Path, Path, Path], out: Path, options: UkiOptions
-) -> UkiIdentity:
+def make_uki(tools: Runner, parts: UkiParts, out: Path, options: UkiOptions) -> UkiIdentity:
     """Write the image and read back who it says it is.
 
     Args:
         tools: runs ukify.
-        parts: kernel, initrd and os-release, in this order.
+        parts: what to join.
         out: file to write.
         options: the rest.
 
@@ -90,8 +95,7 @@ def make_uki(
         HostFailure: ukify failed or made something else.
         UntrustedData: what it made cannot be read.
     """
-    kernel, initrd, os_release = parts
-    tools.run(uki_command(kernel, initrd, os_release, out, options))
+    tools.run(uki_command(parts, out, options))
     with out.open("rb") as file:
 
         def read(offset: int, length: int) -> bytes:

@@ -76,6 +76,8 @@ class Lock:
         packages: everything that is installed, sorted by name.
         kernel: packages that are only unpacked: no initramfs is generated.
         loader: the package the boot loader is taken from, of a later suite.
+        stub: the package that the kernel image's first part is taken from.
+        firmware: what the board itself reads before any kernel; only unpacked.
     """
 
     format: int
@@ -86,6 +88,8 @@ class Lock:
     packages: tuple[LockedPackage, ...]
     kernel: tuple[LockedPackage, ...] = ()
     loader: tuple[LockedPackage, ...] = ()
+    stub: tuple[LockedPackage, ...] = ()
+    firmware: tuple[LockedPackage, ...] = ()
 
     def __post_init__(self) -> None:
         if self.format != FORMAT:
@@ -96,7 +100,7 @@ class Lock:
     @property
     def everything(self) -> tuple[LockedPackage, ...]:
         """All .deb files."""
-        return self.packages + self.kernel + self.loader
+        return self.packages + self.kernel + self.loader + self.stub + self.firmware
 
     @property
     def digest(self) -> str:
@@ -108,7 +112,7 @@ def load(path: Path, *, refresh: str) -> Lock:
     """Read a lock file.
 
     Args:
-        path: ``image.lock`` or ``tools.lock``.
+        path: of an image's target, or ``tools.lock``.
         refresh: the command that makes it, for the hint.
 
     Raises:
@@ -121,12 +125,29 @@ def load(path: Path, *, refresh: str) -> Lock:
         raise InvalidInput(str(error), hint=error.hint or hint) from error
 
 
-def check_current(lock: Lock, wanted: Sequence[str], *, source: Path, refresh: str) -> None:
+def check_current(
+    lock: Lock,
+    wanted: Sequence[str],
+    *,
+    source: Path,
+    refresh: str,
+    sections: Sequence[str] = ("packages",),
+) -> None:
     """Refuse a lock that was solved for another list of packages.
+
+    Args:
+        lock: as it was read.
+        wanted: names of the definition.
+        source: its file, for messages.
+        refresh: the command that makes it, for the hint.
+        sections: those that may not be empty.
 
     Raises:
         InvalidInput: names what was added to or taken from the definition.
     """
+    empty = [name for name in sections if not getattr(lock, name)]
+    if empty:
+        raise InvalidInput(f"{source}: has no section {empty[0]!r}", hint=f"run: {refresh}")
     added = sorted(set(wanted) - set(lock.wanted))
     dropped = sorted(set(lock.wanted) - set(wanted))
     if added or dropped:
@@ -152,6 +173,8 @@ def to_text(lock: Lock) -> str:
         ("packages", lock.packages),
         ("kernel", lock.kernel),
         ("loader", lock.loader),
+        ("stub", lock.stub),
+        ("firmware", lock.firmware),
     ):
         if packages:
             lines += [f"{key} = [", *(f"  {_row(package)}," for package in packages), "]"]

@@ -12,11 +12,12 @@ from builder.packages.lock import Lock, LockedPackage
 from builder.packages.solving import Request
 from builder.world import World
 from hostio.durable import replace_file
+from osmodel.platforms import Platform
 
 TOOLS_LOCK = Path(__file__).with_name("tools.lock")
 TOOLS_COMMAND = "build-image lock --tools"
 # Debian's names of the architectures that images can be built for.
-ARCHITECTURES = {"x86_64": "amd64"}
+DEBIAN_NAMES = {"x86_64": "amd64", "arm64": "arm64"}
 
 
 def tools_request(architecture: str) -> Request:
@@ -24,14 +25,28 @@ def tools_request(architecture: str) -> Request:
     return Request(architecture, toolstree.PACKAGES)
 
 
-def image_request(image: definition.Definition, architecture: str) -> Request:
-    """What an image is solved for."""
-    return Request(architecture, image.packages, kernel=image.kernel, loader=True)
+def image_request(image: definition.Definition) -> Request:
+    """What an image is solved for, on the target it was loaded for."""
+    on_board = image.target.platform is Platform.RASPBERRYPI
+    return Request(
+        DEBIAN_NAMES[image.target.architecture],
+        image.packages,
+        kernel=image.kernel,
+        loader=not on_board,
+        stub=True,
+        firmware=("u-boot-rpi",) if on_board else (),
+        # The stable suite's is too old for boards made since.
+        later_firmware=("raspi-firmware",) if on_board else (),
+    )
 
 
 def image_command(image: definition.Definition) -> str:
     """The command that makes the lock of ``image``, for hints."""
-    return f"build-image lock {image.directory}"
+    target = image.target
+    command = f"build-image lock {image.directory} --arch {target.architecture}"
+    if target.platform is not Platform.UEFI:
+        command += f" --platform {target.platform}"
+    return command
 
 
 def refresh(path: Path, request: Request, world: World) -> tuple[str, ...]:
@@ -50,6 +65,7 @@ def refresh(path: Path, request: Request, world: World) -> tuple[str, ...]:
     if before is not None and replace(before, epoch=found.epoch) == found:
         # The same packages: a newer index alone must not change every bit.
         return ()
+    path.parent.mkdir(exist_ok=True)
     replace_file(path, lock.to_text(found).encode())
     return _changes(before, found)
 

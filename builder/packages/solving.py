@@ -20,8 +20,8 @@ from hostio.runner import Command, Runner
 from osmodel.faults import HostFailure, InvalidInput
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-_LOADER_SUITE = "forky"  # the first with a loader that resets on an unloadable kernel image
-_LOADER_PACKAGE = "systemd-boot-efi"
+_LATER_SUITE = "forky"  # the first with a loader that resets on an unloadable kernel image
+_BOOT_PACKAGE = "systemd-boot-efi"  # holds the loader and the stub of kernel images
 _LOADER_OLDEST = 258
 _ROW = re.compile(r"'(?P<url>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})")
 # The kernel package wants an initramfs generator; the builder makes the initrd
@@ -45,6 +45,9 @@ class Request:
         packages: names to install, beside the essential ones.
         kernel: the kernel's package, or nothing.
         loader: whether the boot loader of the later suite is wanted.
+        stub: whether the stub of kernel images is wanted.
+        firmware: packages that are only unpacked.
+        later_firmware: as ``firmware``, of the later suite.
         suite: Debian suite.
     """
 
@@ -52,12 +55,27 @@ class Request:
     packages: tuple[str, ...]
     kernel: str = ""
     loader: bool = False
+    stub: bool = False
+    firmware: tuple[str, ...] = ()
+    later_firmware: tuple[str, ...] = ()
     suite: str = "trixie"
 
     @property
     def wanted(self) -> tuple[str, ...]:
         """The names a lock is checked against, sorted."""
-        return tuple(sorted({*self.packages, *filter(None, [self.kernel])}))
+        unpacked = (*filter(None, [self.kernel]), *self.firmware, *self.later_firmware)
+        return tuple(sorted({*self.packages, *unpacked}))
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """The parts of a lock that are filled."""
+        optional = {
+            "kernel": self.kernel,
+            "loader": self.loader,
+            "stub": self.stub,
+            "firmware": self.firmware or self.later_firmware,
+        }
+        return ("packages", *(name for name, wanted in optional.items() if wanted))
 
 
 def solve(request: Request, mirrors: Mirrors, runner: Runner, directory: Path) -> Lock:
@@ -81,6 +99,7 @@ def solve(request: Request, mirrors: Mirrors, runner: Runner, directory: Path) -
         found = apt.solution([request.kernel], installed=_NO_GENERATOR)
         kernel = tuple(item for item in found if item.name.startswith("linux-image-"))
         packages = tuple(item for item in packages if item not in kernel)
+    later = _later(request, mirrors, runner, directory)
     return Lock(
         format=FORMAT,
         suite=request.suite,
@@ -89,23 +108,35 @@ def solve(request: Request, mirrors: Mirrors, runner: Runner, directory: Path) -
         wanted=request.wanted,
         packages=packages,
         kernel=kernel,
-        loader=_solve_loader(request, mirrors, runner, directory) if request.loader else (),
+        loader=tuple(_checked_loader(apt) for apt in later if request.loader),
+        stub=(apt.download(_BOOT_PACKAGE),) if request.stub else (),
+        firmware=_sorted(
+            [
+                *(apt.download(name) for name in request.firmware),
+                *(apt.download(name) for apt in later for name in request.later_firmware),
+            ]
+        ),
     )
 
 
-def _solve_loader(
-    request: Request, mirrors: Mirrors, runner: Runner, directory: Path
-) -> tuple[LockedPackage, ...]:
-    apt = _Apt(runner, directory / _LOADER_SUITE, request.architecture, mirrors)
-    apt.prepare(_LOADER_SUITE, with_security=False)
-    found = apt.download(_LOADER_PACKAGE)
+def _later(request: Request, mirrors: Mirrors, runner: Runner, directory: Path) -> tuple[_Apt, ...]:
+    """The later suite, if anything is wanted from it."""
+    if not request.loader and not request.later_firmware:
+        return ()
+    apt = _Apt(runner, directory / _LATER_SUITE, request.architecture, mirrors)
+    apt.prepare(_LATER_SUITE, with_security=False)
+    return (apt,)
+
+
+def _checked_loader(apt: _Apt) -> LockedPackage:
+    found = apt.download(_BOOT_PACKAGE)
     major = int(re.split(r"\D", found.version, maxsplit=1)[0])
     if major < _LOADER_OLDEST:
         raise InvalidInput(
-            f"{_LOADER_PACKAGE} {found.version} of {_LOADER_SUITE} is older than {_LOADER_OLDEST}",
+            f"{_BOOT_PACKAGE} {found.version} of {_LATER_SUITE} is older than {_LOADER_OLDEST}",
             hint="an older loader stops in the firmware at an unloadable kernel image",
         )
-    return (found,)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +163,9 @@ class _Apt:
             # A testing suite is signed for a week at a time, which a snapshot
             # mirror outlives; the version is checked and locked instead.
             options += " check-valid-until=no"
-        lines = [f"deb [{options}] {url} {name} main" for url, name in sources]
+        # The second is where Debian keeps what boards and devices must be fed.
+        parts = "main non-free-firmware" if not with_security else "main"
+        lines = [f"deb [{options}] {url} {name} {parts}" for url, name in sources]
         (self.directory / "etc/apt/sources.list").write_text("\n".join(lines) + "\n")
         (self.directory / "apt.conf").write_text(self._configuration())
         self._set_installed("")

@@ -76,11 +76,13 @@ class ToolsTree:
         root: its top directory; never written to.
         digest: of the lock it was made from, for the keys of build steps.
         host: runs bubblewrap.
+        architecture: of its programs and of this host, Debian's name.
     """
 
     root: Path
     digest: str
     host: Runner
+    architecture: str = "amd64"
 
     def runner(self, binds: Iterable[Path] = ()) -> Runner:
         """A runner whose programs come from the tree.
@@ -171,7 +173,8 @@ def prepared(lock: Lock, debs: DebCache, cache: Cache, host: Runner) -> ToolsTre
         _unpack(lock, debs, host, draft)
         _finish(draft)
 
-    return ToolsTree(cache.entry(_KIND, _entry(lock), make), digest, host)
+    root = cache.entry(_KIND, _entry(lock), make)
+    return ToolsTree(root, digest, host, lock.architecture)
 
 
 def _entry(lock: Lock) -> str:

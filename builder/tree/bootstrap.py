@@ -13,8 +13,8 @@ from pathlib import Path
 from builder.cache import remove_tree
 from builder.imagetoml import IdsTable
 from builder.packages import localrepo
+from builder.packages.emulation import Emulation
 from builder.packages.lock import Lock, LockedPackage
-from builder.packages.toolstree import ToolsTree
 from builder.tree import accounts
 from hostio.runner import Command
 
@@ -30,7 +30,7 @@ _CHECKS = "check/empty,check/qemu,check/chrootless"
 
 
 def make(
-    lock: Lock, files: Mapping[LockedPackage, Path], ids: IdsTable, tools: ToolsTree, out: Path
+    lock: Lock, files: Mapping[LockedPackage, Path], ids: IdsTable, emulation: Emulation, out: Path
 ) -> None:
     """Fill ``out/root`` with the configured packages.
 
@@ -38,7 +38,7 @@ def make(
         lock: of the image.
         files: the .deb file of each package.
         ids: fixed numbers of users and groups.
-        tools: runs mmdebstrap.
+        emulation: has the tools that run mmdebstrap, and starts package scripts.
         out: an empty directory.
 
     Raises:
@@ -48,13 +48,15 @@ def make(
     repository = out / "repository"
     repository.mkdir()
     wanted = {package: files[package] for package in lock.packages}
+    tools = emulation.tools
     source = localrepo.write(repository, lock.suite, wanted, tools.host)
     for name, text in accounts.seeds(ids).items():
         (out / name).write_text(text)
     command = Command(
         _arguments(lock, out, source), env={"SOURCE_DATE_EPOCH": str(lock.epoch)}, timeout=3600
     )
-    tools.runner([out]).run(command)
+    with emulation.of(lock.architecture):
+        tools.runner([out]).run(command)
     remove_tree(repository)
     for name in accounts.seeds(ids):
         (out / name).unlink()

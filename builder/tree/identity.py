@@ -11,7 +11,6 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-PLATFORM = "uefi"
 _PROJECT = "twinkeel"
 
 
@@ -22,6 +21,7 @@ class Identity:
     Attributes:
         image: name of the definition.
         architecture: ``x86_64`` or ``arm64``.
+        platform: ``uefi`` or ``raspberrypi``.
         version: as ``osmodel.version`` writes it.
         update_url: of the repository, or empty.
         trust_root: file with the repository's root of trust, if any.
@@ -29,6 +29,7 @@ class Identity:
 
     image: str
     architecture: str
+    platform: str
     version: str
     update_url: str = ""
     trust_root: Path | None = None
@@ -54,7 +55,7 @@ def write(root: Path, identity: Identity) -> None:
     fields = {
         "image": identity.image,
         "architecture": identity.architecture,
-        "platform": PLATFORM,
+        "platform": identity.platform,
         "version": identity.version,
     }
     _write(root / "usr/lib/os-release", os_release(identity))

@@ -32,7 +32,15 @@ _LINKS = {
 }
 
 
-def trunk(base: Path, kernel: Path, remove: Sequence[str], tools: Runner, root: Path) -> None:
+def trunk(  # noqa: PLR0913 - the inputs of one step
+    base: Path,
+    kernel: Path,
+    remove: Sequence[str],
+    *,
+    tools: Runner,
+    ldconfig: Sequence[str],
+    root: Path,
+) -> None:
     """Make the part that all versions share.
 
     Args:
@@ -40,6 +48,7 @@ def trunk(base: Path, kernel: Path, remove: Sequence[str], tools: Runner, root: 
         kernel: tree with the modules.
         remove: packages to take out.
         tools: sees all three trees.
+        ldconfig: how to start it; one that knows the tree's machine.
         root: does not exist yet.
 
     Raises:
@@ -53,7 +62,7 @@ def trunk(base: Path, kernel: Path, remove: Sequence[str], tools: Runner, root: 
     accounts.add_login_user(root)
     pycompile.compile_tree(root, tools)
     # Libraries have left; the aux cache would hold inode numbers.
-    tools.run(Command(["ldconfig", "-r", str(root), "-C", "/etc/ld.so.cache"]))
+    tools.run(Command([*ldconfig, "-r", str(root), "-C", "/etc/ld.so.cache"]))
     remove_tree(root / "var/cache")
 
 

@@ -41,7 +41,7 @@ _UNWANTED = (
     "usr/include",
     "usr/games",
     "usr/src",
-    "usr/lib/x86_64-linux-gnu/gconv",
+    "usr/lib/*-linux-gnu/gconv",
     "usr/lib/init",
     "usr/lib/udev/hwdb.*",
     "usr/lib/valgrind",

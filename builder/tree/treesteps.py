@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-from builder.packages import localrepo
+from builder.boot import bootscript, pifirmware
+from builder.packages import emulation, localrepo
+from builder.packages.emulation import Emulation
 from builder.packages.lock import Lock, LockedPackage
 from builder.packages.toolstree import ToolsTree
 from builder.request import BuildRequest
@@ -19,12 +21,12 @@ from builder.tree import (
     accounts,
     bootstrap,
     closure,
+    efifiles,
     elfscan,
     factory,
     hardening,
     identity,
     kernel,
-    loader,
     merging,
     programs,
     pycompile,
@@ -32,6 +34,7 @@ from builder.tree import (
     stripping,
 )
 from hostio.runner import Runner
+from osmodel import bootfiles, slotstate
 
 ROOT = "root"
 _SCAN = "scan.json"
@@ -46,14 +49,14 @@ class TreeSteps:
         request: what is built.
         lock: its packages.
         files: the .deb file of each.
-        tools: programs the steps run.
+        emulation: has the tools that the steps run, and starts programs of the target.
         steps: where results are.
     """
 
     request: BuildRequest
     lock: Lock
     files: Mapping[LockedPackage, Path]
-    tools: ToolsTree
+    emulation: Emulation
     steps: Steps
 
     @cached_property
@@ -64,8 +67,8 @@ class TreeSteps:
         return Step(
             "bootstrap",
             {"packages": packages, "epoch": self.lock.epoch, "ids": asdict(ids), **self._tools},
-            (bootstrap, accounts, localrepo),
-            lambda out: bootstrap.make(self.lock, self.files, ids, self.tools, out),
+            (bootstrap, accounts, emulation, localrepo),
+            lambda out: bootstrap.make(self.lock, self.files, ids, self.emulation, out),
         )
 
     @cached_property
@@ -82,16 +85,54 @@ class TreeSteps:
         )
 
     @cached_property
-    def loader(self) -> Step:
-        """The boot loader."""
-        (package,) = self.lock.loader
+    def loader(self) -> Step | None:
+        """The boot loader; none where the board's firmware has its own."""
+        if not self.lock.loader:
+            return None
+        return self._efi_file("loader", efifiles.LOADER, self.lock.loader)
+
+    @cached_property
+    def stub(self) -> Step:
+        """The first part of the kernel image."""
+        return self._efi_file("stub", efifiles.STUB, self.lock.stub)
+
+    def _efi_file(
+        self, name: str, chosen: efifiles.EfiFile, packages: Sequence[LockedPackage]
+    ) -> Step:
+        (package,) = packages
         architecture = self.request.architecture
         return Step(
-            "loader",
-            {"package": package.sha256, "architecture": architecture},
-            (loader,),
-            lambda out: loader.extract(self.files[package], architecture, self.runner, out),
+            name,
+            {"package": package.sha256, "architecture": architecture, **self._tools},
+            (efifiles,),
+            lambda out: efifiles.extract(
+                self.files[package], chosen, architecture, self.runner, out
+            ),
         )
+
+    @cached_property
+    def firmware(self) -> Step | None:
+        """What a board reads before any kernel; none where the machine has it built in."""
+        if not self.lock.firmware:
+            return None
+        inputs = {
+            "packages": _digests(self.lock.firmware),
+            "kernel": self.kernel.key,
+            "epoch": self.lock.epoch,
+            **self._tools,
+        }
+
+        def make(out: Path) -> None:
+            packages = [*self.lock.firmware, *self.lock.kernel]
+            sources = pifirmware.FirmwareSources(
+                {item.name: self.files[item] for item in self.lock.firmware},
+                {item.name: item.version for item in packages},
+                self.steps.place(self.kernel) / kernel.DEVICE_TREES,
+                self.lock.epoch,
+            )
+            pifirmware.make_firmware(self.runner, sources, out)
+
+        return Step("firmware", inputs, (pifirmware, bootscript, bootfiles, slotstate), make)
 
     @cached_property
     def trunk(self) -> Step:
@@ -103,12 +144,17 @@ class TreeSteps:
             "kernel": self.kernel.key,
             "remove": remove,
             "sources": sources,
+            **self._tools,
         }
 
         def make(out: Path) -> None:
             base = self.steps.place(self.bootstrap) / ROOT
             modules = self.steps.place(self.kernel) / ROOT
-            roottree.trunk(base, modules, remove, self.runner, out / ROOT)
+            program = base / "usr/sbin/ldconfig"
+            ldconfig = self.emulation.program(self.lock.architecture, program)
+            roottree.trunk(
+                base, modules, remove, tools=self.runner, ldconfig=ldconfig, root=out / ROOT
+            )
             found = elfscan.scan(out / ROOT)
             (out / _SCAN).write_text(elfscan.to_json(found))
 
@@ -121,16 +167,18 @@ class TreeSteps:
         who = self.request.identity
         inputs = {
             "trunk": self.trunk.key,
+            "firmware": self.firmware.key if self.firmware else "",
             "overlays": [tree_digest(path) for path in self.request.trees],
-            "identity": [who.image, who.architecture, who.version, who.update_url],
+            "identity": [who.image, who.architecture, who.platform, who.version, who.update_url],
             "trust_root": file_digest(who.trust_root) if who.trust_root else "",
             "epoch": self.lock.epoch,
         }
 
         def make(out: Path) -> None:
+            boards = [self.steps.place(self.firmware) / ROOT] if self.firmware else []
             roottree.finish(
                 self.steps.place(self.trunk) / ROOT,
-                self.request.trees,
+                [*boards, *self.request.trees],
                 who,
                 epoch=self.lock.epoch,
                 tools=self.runner,
@@ -161,6 +209,11 @@ class TreeSteps:
         """What the finished closure step found."""
         text = (self.steps.place(self.closure) / REPORT).read_text()
         return cast("dict[str, Any]", json.loads(text))
+
+    @property
+    def tools(self) -> ToolsTree:
+        """Programs the steps run."""
+        return self.emulation.tools
 
     @property
     def runner(self) -> Runner:

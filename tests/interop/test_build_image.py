@@ -16,8 +16,10 @@ from builder import cli, definition, pipeline
 from builder.progress import Outcome
 from builder.request import BuildRequest
 from builder.world import CACHE_VARIABLE, World
+from hostio.binaryformats import KernelFormats
 from hostio.clock import SystemClock
 from hostio.httpfetch import HttpFetcher
+from hostio.kernelcalls import KernelMounts
 from hostio.runner import LocalRunner
 from osmodel.faults import InvalidInput
 from osmodel.version import Version
@@ -28,19 +30,22 @@ pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(os.geteuid() != 0, reason="making a root tree takes root"),
 ]
+FORMATS = KernelFormats(KernelMounts())
 MINIMAL = Path(__file__).parents[2] / "images/minimal"
 
 
 def world(cache: Path) -> World:
     clock = SystemClock()
     environment = {**os.environ, CACHE_VARIABLE: str(cache)}
-    return World(LocalRunner(), HttpFetcher(clock), clock, environment, Path.home())
+    return World(LocalRunner(), HttpFetcher(clock), clock, FORMATS, environment, Path.home())
 
 
 @pytest.fixture(scope="module")
 def caches() -> Iterator[tuple[Path, Path]]:
     """Two caches below the user's, so that package files are linked and not copied."""
-    usual = World(LocalRunner(), HttpFetcher(SystemClock()), SystemClock(), os.environ, Path.home())
+    usual = World(
+        LocalRunner(), HttpFetcher(SystemClock()), SystemClock(), FORMATS, os.environ, Path.home()
+    )
     top = usual.cache.directory / "test-build-image"
     shutil.rmtree(top, ignore_errors=True)
     first, second = top / "1", top / "2"
@@ -69,7 +74,7 @@ def root(release: Path, caches: tuple[Path, Path]) -> Path:
 def request_for(out: Path, *overlays: Path) -> BuildRequest:
     image = definition.load(MINIMAL)
     version = Version.parse("1.0.0")
-    return BuildRequest(image, "x86_64", version, out, overlays=overlays, with_payload=False)
+    return BuildRequest(image, version, out, overlays=overlays, with_payload=False)
 
 
 def test_building_twice_gives_the_same_bits_whatever_the_umask(

@@ -12,8 +12,10 @@ from builder.boot import disk, elfneeds, erofs, esp, formats, hashtree, initrd, 
 from builder.packages import lock, locking, toolstree
 from builder.tree import programs
 from builder.world import World
+from hostio.binaryformats import KernelFormats
 from hostio.clock import SystemClock
 from hostio.httpfetch import HttpFetcher
+from hostio.kernelcalls import KernelMounts
 from hostio.runner import Command, LocalRunner, Runner
 from osmodel import cpio, gpt, partitions, verity
 from osmodel.faults import HostFailure
@@ -23,6 +25,7 @@ pytestmark = [pytest.mark.interop, pytest.mark.root]
 MIB = 1 << 20
 HASH = "a1" * 16 + "b2" * 16
 UUID = "11111111-2222-8333-8444-555555555555"
+FORMATS = KernelFormats(KernelMounts())
 REPART = Path(__file__).parents[2] / "images/minimal/overlay/usr/lib/twinkeel/repart.d"
 Twice = Callable[[Callable[[Path], object]], Path]
 
@@ -31,7 +34,7 @@ Twice = Callable[[Callable[[Path], object]], Path]
 def tree() -> toolstree.ToolsTree:
     """The tools tree, made now if this host does not have it."""
     runner, clock = LocalRunner(), SystemClock()
-    place = World(runner, HttpFetcher(clock), clock, os.environ, Path.home())
+    place = World(runner, HttpFetcher(clock), clock, FORMATS, os.environ, Path.home())
     tools_lock = lock.load(locking.TOOLS_LOCK, refresh=locking.TOOLS_COMMAND)
     return toolstree.prepared(tools_lock, place.debs, place.cache, runner)
 
@@ -176,12 +179,11 @@ def test_an_esp_is_sound_and_repeats(tools: Runner, tmp_path: Path, twice: Twice
 
 
 def test_ukify_agrees_on_who_an_image_is(tools: Runner, tmp_path: Path, twice: Twice) -> None:
-    tools.run(
-        Command(["cp", "/usr/lib/systemd/boot/efi/linuxx64.efi.stub", str(tmp_path / "kernel")])
-    )
+    stub = Path("/usr/lib/systemd/boot/efi/linuxx64.efi.stub")
+    tools.run(Command(["cp", str(stub), str(tmp_path / "kernel")]))
     (tmp_path / "initrd").write_bytes(b"initrd" * 1000)
     (tmp_path / "release").write_text("IMAGE_ID=minimal\nIMAGE_VERSION=1.2.3\n")
-    parts = (tmp_path / "kernel", tmp_path / "initrd", tmp_path / "release")
+    parts = uki.UkiParts(stub, tmp_path / "kernel", tmp_path / "initrd", tmp_path / "release")
     options = uki.UkiOptions("x86_64", "6.12", HASH, ("extra=1",))
     made = twice(lambda out: uki.make_uki(tools, parts, out, options))
     seen = json.loads(tools.run(Command(["ukify", "inspect", str(made), "--json=short"])))
@@ -278,14 +280,18 @@ sys.path.append("/usr/lib/twinkeel/python")
 import update_engine.initrd.init, hostio.esp, osmodel.bootentry
 from osmodel import gpt, startledger
 from osmodel.faults import UntrustedData
+from osmodel.standing import Standing
+from update_engine.bootcontrol import choosing
+from update_engine.core.entries import KnownEntry
 from update_engine.initrd import decisions, counting
 startledger.parse(startledger.encode(startledger.Ledger().begun("a", "b")))
 one = gpt.Partition("0fc63daf-8483-4772-8e79-3d69d8477de4", "%s", 64, 99, 0, "root-a", 1)
 table = gpt.Gpt("%s", 512, 2048, (one,))
 first = gpt.encode_primary(table)
 assert gpt.parse(lambda at, n: first[at:at + n], 512, 2048) == table
-entries = [decisions.Entry("twinkeel_1.0.efi", "a"), decisions.Entry("twinkeel_1.1.efi", "b")]
-assert decisions.entry_to_give_up("b", entries) == ("twinkeel_1.1.efi", "twinkeel_1.1+0-5.efi")
+good = Standing.PROVEN
+entries = [KnownEntry("a.efi", good, "1.0", "a"), KnownEntry("b.efi", good, "1.1", "b")]
+assert decisions.entry_to_give_up("b", entries) is entries[1]
 try:
     raise UntrustedData("x")
 except UntrustedData as fault:

@@ -11,6 +11,7 @@ from builder.progress import Outcome, PlainReport
 from builder.world import CACHE_VARIABLE, World
 from hostio.runner import Command
 from osmodel.faults import HostFailure, InvalidInput
+from tests.fakes.binaryformats import RamBinaryFormats
 from tests.fakes.clock import StoppedClock
 from tests.fakes.fetcher import RamFetcher
 from tests.fakes.runner import ScriptedRunner, failing
@@ -21,19 +22,22 @@ MINIMAL = str(Path(__file__).parents[2] / "images/minimal")
 def world(tmp_path: Path, *, user: int = 0) -> World:
     environment = {CACHE_VARIABLE: str(tmp_path / "cache"), "TWINKEEL_MIRROR": "http://m.example"}
     runner = ScriptedRunner(apt_get=b"")
-    return World(runner, RamFetcher({}), StoppedClock(), environment, tmp_path, user)
+    formats = RamBinaryFormats()
+    return World(runner, RamFetcher({}), StoppedClock(), formats, environment, tmp_path, user)
 
 
 BAD = {
     ("images/none",): (2, "no image definition there"),
-    (MINIMAL, "--arch", "arm64"): (2, "--arch: 'arm64' is not supported"),
+    (MINIMAL, "--arch", "vax"): (2, "architecture: 'vax' is not supported"),
+    (MINIMAL, "--platform", "bios"): (2, "platform: 'bios' is not supported"),
+    (MINIMAL, "--arch", "x86_64", "--platform", "raspberrypi"): (2, "a Raspberry Pi is not an x86"),
     (MINIMAL, "--version", "01"): (2, "not a version: '01'"),
     (MINIMAL, "--overlay", "none"): (2, "--overlay: no such directory: none"),
     (MINIMAL, "--trust-root", "none"): (2, "--trust-root: no such file: none"),
     (MINIMAL, "--kernel-arg", "a b"): (2, "--kernel-arg: not one kernel argument: 'a b'"),
     (MINIMAL, "--payload-level", "20"): (2, "--payload-level: expected 1 to 19: 20"),
     ("lock",): (2, "say which lock"),
-    ("lock", "--tools", "--arch", "vax"): (2, "--arch: 'vax' is not supported"),
+    ("lock", MINIMAL, "--arch", "vax"): (2, "architecture: 'vax' is not supported"),
 }
 
 

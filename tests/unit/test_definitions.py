@@ -9,6 +9,7 @@ from builder.boot.imagesteps import check_room
 from builder.definition import MIB, DiskSizes
 from builder.packages import lock, locking
 from osmodel.faults import InvalidInput
+from osmodel.platforms import TARGETS, Target
 from osmodel.verity import hash_device_size
 
 IMAGES = Path(__file__).parents[2] / "images"
@@ -57,7 +58,50 @@ def test_a_definition_keeps_what_the_one_it_extends_removes(tmp_path: Path) -> N
     assert definition.load(images(tmp_path, parent=PARENT, child=child) / "child").remove == ()
 
 
+VARIANTS = """
+name = "x"
+[packages]
+include = ["bash"]
+[kernel]
+leave_out = ["drivers/a"]
+[architecture.x86_64.kernel]
+package = "linux-image-pc"
+[architecture.arm64]
+kernel = { package = "linux-image-arm", command_line = ["arm=1"], leave_out = ["drivers/b"] }
+packages = { include = ["tree"], remove = ["perl"] }
+[platform.raspberrypi]
+kernel = { package = "linux-image-pi", modules = ["sdhci_iproc"] }
+disk = { slot_mib = 2048 }
+packages = { include = ["perl"] }
+"""
+
+
+def test_what_differs_between_targets_is_added_for_those_alone(tmp_path: Path) -> None:
+    place = images(tmp_path, x=VARIANTS) / "x"
+    pc, arm, board = (definition.load(place, target) for target in TARGETS)
+    assert [each.kernel for each in (pc, arm, board)] == [
+        "linux-image-pc",
+        "linux-image-arm",
+        "linux-image-pi",
+    ]
+    assert pc.packages == ("bash",)
+    assert arm.packages == ("bash", "tree")
+    assert arm.command_line == board.command_line == ("arm=1",)
+    assert arm.leave_out == board.leave_out == ("drivers/a", "drivers/b")
+    assert (pc.remove, arm.remove, board.remove) == ((), ("perl",), ())
+    assert (arm.modules, board.modules) == ((), ("sdhci_iproc",))
+    assert board.disk.slot == 2048 * MIB
+    assert [each.lock.name for each in (pc, arm, board)] == [
+        "x86_64.lock",
+        "arm64.lock",
+        "raspberrypi.lock",
+    ]
+
+
 BAD = {
+    'name = "x"\n[architecture.arm.disk]\nslot_mib = 512': "architecture: there is no 'arm'",
+    'name = "x"\n[platform.arm64.disk]\nslot_mib = 512': "platform: there is no 'arm64'",
+    'name = "x"\n[platform.uefi]\nsize = 1': "platform.uefi.size: unknown key",
     'name = "x"\nextends = "y"': "x/image.toml: extends: no definition 'y'",
     'name = "y"': "x/image.toml: name: expected 'x', the directory's name",
     'name = "x"\nextends = "x"': "x/image.toml: extends: 'x' extends itself",
@@ -107,14 +151,18 @@ def test_the_hash_tree_has_the_size_that_verity_gives_it(mib: int) -> None:
     assert definition.verity_needed(mib * MIB) == hash_device_size(mib * MIB // 4096)
 
 
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.label)
 @pytest.mark.parametrize("name", ["minimal", "node"])
-def test_the_locks_of_this_project_fit_their_definitions(name: str) -> None:
-    image = definition.load(IMAGES / name)
+def test_the_locks_of_this_project_fit_their_definitions(name: str, target: Target) -> None:
+    image = definition.load(IMAGES / name, target)
     locked = lock.load(image.lock, refresh="")
-    wanted = locking.image_request(image, "amd64").wanted
-    lock.check_current(locked, wanted, source=image.lock, refresh="")
-    assert locked.loader[0].name == "systemd-boot-efi"
+    request = locking.image_request(image)
+    lock.check_current(
+        locked, request.wanted, source=image.lock, refresh="", sections=request.sections
+    )
+    assert locked.architecture == request.architecture
     assert {item.name for item in locked.kernel} >= {image.kernel}
+    assert {item.architecture for item in locked.everything} <= {request.architecture, "all"}
 
 
 def test_the_lock_of_the_tools_fits_the_tools() -> None:

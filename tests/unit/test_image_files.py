@@ -65,11 +65,12 @@ def test_a_command_line_without_root_hash_is_refused() -> None:
 
 def test_a_kernel_image_is_joined_by_ukify() -> None:
     options = uki.UkiOptions("arm64", "6.12", HASH)
-    command = uki.uki_command(Path("/k"), Path("/i"), Path("/r"), Path("/o"), options)
+    parts = uki.UkiParts(Path("/s"), Path("/k"), Path("/i"), Path("/r"))
+    command = uki.uki_command(parts, Path("/o"), options)
     assert list(command.argv) == [
         "ukify", "build", "--linux=/k", "--initrd=/i",
         f"--cmdline={uki.command_line('arm64', HASH)}", "--os-release=@/r", "--uname=6.12",
-        "--efi-arch=aa64", "--stub=/usr/lib/systemd/boot/efi/linuxaa64.efi.stub", "--output=/o",
+        "--efi-arch=aa64", "--stub=/s", "--output=/o",
     ]  # fmt: skip
 
 
@@ -90,13 +91,13 @@ def making(root_hash: str) -> ScriptedRunner:
 
 
 def test_a_kernel_image_is_read_back(tmp_path: Path) -> None:
-    parts, options = (tmp_path,) * 3, uki.UkiOptions("x86_64", "6.12", HASH)
+    parts, options = uki.UkiParts(*(tmp_path,) * 4), uki.UkiOptions("x86_64", "6.12", HASH)
     made = uki.make_uki(making(HASH), parts, tmp_path / "uki", options)
     assert (made.image, made.version, made.root_hash) == ("minimal", "1.0", HASH)
 
 
 def test_a_kernel_image_for_another_root_is_noticed(tmp_path: Path) -> None:
-    parts, options = (tmp_path,) * 3, uki.UkiOptions("x86_64", "6.12", HASH)
+    parts, options = uki.UkiParts(*(tmp_path,) * 4), uki.UkiOptions("x86_64", "6.12", HASH)
     with pytest.raises(HostFailure, match="names root cdcd"):
         uki.make_uki(making("cd" * 32), parts, tmp_path / "uki", options)
 

@@ -253,7 +253,7 @@ def test_a_misspelt_directory_of_modules_is_refused(tmp_path: Path) -> None:
 
 def test_an_image_says_who_it_is_in_each_place(tmp_path: Path) -> None:
     trust = write(tmp_path / "root.json", "{}")
-    who = Identity("node", "x86_64", "1.2.3", "http://u.example/", trust)
+    who = Identity("node", "x86_64", "uefi", "1.2.3", "http://u.example/", trust)
     identity.write(tmp_path, who)
     release = (tmp_path / "usr/lib/os-release").read_text()
     assert 'ID="twinkeel"\n' in release
