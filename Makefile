@@ -4,13 +4,22 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check unit setup apt bench clean
+.PHONY: demo test test-arm check unit setup apt bench clean
 
+# make demo, make demo ARCH=arm64, make demo PLATFORM=raspberrypi
+ARCH ?=
+PLATFORM ?=
 demo: setup
-	$(BIN)/python -m tests.qemu.demo
+	$(BIN)/python -m tests.qemu.demo $(if $(ARCH),--arch $(ARCH)) $(if $(PLATFORM),--platform $(PLATFORM))
 
 test: setup check
 	$(BIN)/pytest tests/unit tests/fault tests/interop tests/qemu
+
+# All stories again on the other machines; `make test` has what proves most.
+STORIES = $(addprefix tests/qemu/,test_life.py test_bad_versions.py test_node.py)
+test-arm: setup
+	$(BIN)/pytest $(STORIES) --target arm64
+	$(BIN)/pytest $(STORIES) --target raspberrypi
 
 setup: apt $(VENV)/.complete
 

@@ -5,13 +5,15 @@ served over http and installed by the machine itself. Exit status 0 says that al
 of it came out as it should.
 """
 
+import argparse
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from builder.machine import boards
 from builder.machine.cli import choose, local_world
 from builder.machine.console import Report
 from builder.machine.following import Follower, milestone
@@ -19,6 +21,7 @@ from builder.machine.guest import Machine
 from builder.machine.world import World
 from hostio.clock import SystemClock
 from osmodel.faults import Fault, HostFailure
+from osmodel.platforms import Platform, Target, check
 from tests.qemu.diary import Diary
 from tests.qemu.stage import Stage, until_gone
 from tests.qemu.workshop import ROOT, Mirror, Workshop
@@ -97,7 +100,7 @@ def tell(stage: Stage, narrator: Narrator) -> None:
     mirror = shop.mirror(stage.directory)
     with stage.machine(first, mirror) as guest:
         narrator.heading("Boot 1.0.0")
-        narrator.say(f"QEMU with {stage.accel.accel}: {stage.accel.reason}")
+        narrator.say(f"QEMU's {stage.board} with {stage.accel.accel}: {stage.accel.reason}")
         guest.start()
         expect(follow(guest, narrator), "1.0.0", "a")
         narrator.say(guest.ssh("update-ctl status"))
@@ -144,22 +147,41 @@ def update(guest: Machine, narrator: Narrator) -> None:
 
 
 @contextmanager
-def staged(world: World) -> Iterator[Stage]:
+def staged(world: World, target: Target) -> Iterator[Stage]:
     """A stage for the demo in a directory of its own."""
     with tempfile.TemporaryDirectory(prefix="twinkeel-") as name:
         place = Path(name) / "demo"
         place.mkdir()
-        workshop = Workshop(ROOT / "out" / "demo")
-        accel = choose("auto", world, place)
-        yield Stage("demo", workshop, world, accel, place, Diary(place / "diary.txt"))
+        workshop = Workshop(ROOT / "out" / "demo", target)
+        board = boards.choose(target, None)
+        accel = choose("auto", world, place, board)
+        diary = Diary(place / "diary.txt")
+        yield Stage("demo", workshop, world, board, accel, place, diary)
+
+
+def wanted_target(arguments: Sequence[str]) -> Target:
+    """The kind of machine the demo is about.
+
+    Raises:
+        InvalidInput: there is none with that processor that boots like that.
+    """
+    parser = argparse.ArgumentParser(prog="demo", description=__doc__)
+    parser.add_argument("--arch", default="", help="x86_64 (the usual one) or arm64")
+    parser.add_argument("--platform", default="", help="uefi (the usual one) or raspberrypi")
+    options = parser.parse_args(arguments)
+    platform = options.platform or Platform.UEFI.value
+    usual = "arm64" if platform == Platform.RASPBERRYPI else "x86_64"
+    check(options.arch or usual, platform)
+    return Target(options.arch or usual, Platform(platform))
 
 
 def main() -> int:
     """Tell the story; 0 if it ended well."""
     narrator = Narrator()
     try:
+        target = wanted_target(sys.argv[1:])
         narrator.heading("Make an update repository; two of three keys must sign a release")
-        with staged(local_world()) as stage:
+        with staged(local_world(), target) as stage:
             tell(stage, narrator)
     except Fault as fault:
         sys.stderr.write(f"demo: {fault}\n")

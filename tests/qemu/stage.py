@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.machine.acceleration import Verdict
+from builder.machine.boards import Board
 from builder.machine.guest import Machine, machine
 from builder.machine.hardware import Hardware
 from builder.machine.network import Forward
@@ -32,7 +33,8 @@ class Stage:
         name: of the story.
         workshop: builds images.
         world: starts machines.
-        accel: how.
+        board: what machine they are.
+        accel: how it runs.
         directory: of this story's files; short, for there are sockets in it.
         diary: receives what is observed.
         machines: all that were started, so that they can be ended from outside.
@@ -41,6 +43,7 @@ class Stage:
     name: str
     workshop: Workshop
     world: World
+    board: Board
     accel: Verdict
     directory: Path
     diary: Diary
@@ -59,7 +62,8 @@ class Stage:
         """
         with mirror.served(self.directory / "mirror.log") as port:
             forward = Forward(MIRROR_ADDRESS, 80, port)
-            hardware = fit(Hardware(self.accel.accel, free_port(), forwards=(forward,)))
+            usual = Hardware(self.accel.accel, free_port(), forwards=(forward,), board=self.board)
+            hardware = fit(usual)
             with machine(
                 self.world, release, self.directory, hardware, disk_size=_DISK_SIZE
             ) as guest:

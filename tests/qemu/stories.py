@@ -13,15 +13,15 @@ from tests.qemu.diary import Diary
 from tests.qemu.stage import Stage, inside, restart, until_gone
 from tests.qemu.workshop import Mirror
 
-_STATUS = {"status": "update-ctl status --json", "why": "update-ctl why --json"}
-_IDENTITY = {
+STATUS = {"status": "update-ctl status --json", "why": "update-ctl why --json"}
+IDENTITY = {
     "machine-id": "cat /etc/machine-id",
     "host key": "cat /etc/ssh/ssh_host_ed25519_key.pub",
     "kept file": "cat /etc/kept /var/kept /root/kept 2>&1 || true",
 }
 # The engine's service ends when nobody asks it anything; it is asked while starting.
 _QUIET = "for i in $(seq 90); do pgrep -f '^/usr/bin/python3' > /dev/null || break; sleep 1; done"
-_FIRST_LOOK = {
+FIRST_LOOK = {
     "mounts": "findmnt --raw --noheadings --output TARGET,FSTYPE,OPTIONS",
     "verity": "dmsetup status root; dmsetup table root",
     "write to /usr": "touch /usr/x 2>&1 || true",
@@ -58,10 +58,10 @@ def life(stage: Stage) -> None:
 def _first_days(diary: Diary, guest: Machine) -> None:
     guest.start()
     diary.ready("first start", guest.wait_ready())
-    diary.ask(guest, "first start", {**_FIRST_LOOK, **_IDENTITY})
+    diary.ask(guest, "first start", {**FIRST_LOOK, **IDENTITY})
     restart(guest)
     diary.ready("second start", guest.wait_ready())
-    diary.ask(guest, "second start", {**_IDENTITY, **_SECOND_LOOK})
+    diary.ask(guest, "second start", {**IDENTITY, **_SECOND_LOOK})
 
 
 def _power_fails(diary: Diary, guest: Machine) -> None:
@@ -73,10 +73,10 @@ def _power_fails(diary: Diary, guest: Machine) -> None:
 
 def _update_comes(diary: Diary, guest: Machine) -> None:
     diary.ask(guest, "before the update", {"check": "update-ctl check --json"})
-    until_gone(guest, _applied("--reboot"))
+    until_gone(guest, applied("--reboot"))
     diary.ready("updated", guest.wait_ready())
     diary.write("updated: entries", inside(guest, "entries"))
-    diary.ask(guest, "updated", {**_IDENTITY, **_STATUS})
+    diary.ask(guest, "updated", {**IDENTITY, **STATUS})
 
 
 def _slot_rots(diary: Diary, guest: Machine) -> None:
@@ -88,7 +88,7 @@ def _slot_rots(diary: Diary, guest: Machine) -> None:
     diary.ready("after the rot", guest.wait_ready())
     diary.write("after the rot: starts", str(guest.starts - before))
     diary.write("after the rot: entries", inside(guest, "entries"))
-    diary.ask(guest, "after the rot", {**_IDENTITY, **_STATUS})
+    diary.ask(guest, "after the rot", {**IDENTITY, **STATUS})
 
 
 def bad_versions(stage: Stage) -> None:
@@ -99,25 +99,25 @@ def bad_versions(stage: Stage) -> None:
     with stage.machine(first, mirror) as guest:
         guest.start()
         diary.ready("start", guest.wait_ready())
-        diary.ask(guest, "start", {"no timer": _FIRST_LOOK["no timer"]})
+        diary.ask(guest, "start", {"no timer": FIRST_LOOK["no timer"]})
 
         mirror.publish(ill)
-        _update(guest)
-        _fall_back(stage, guest, "ill")
+        install(guest)
+        fall_back(stage, guest, "ill")
         diary.ask(
             guest, "ill", {"again": "update-ctl apply --json || true", "kept": _KEPT_JOURNALS}
         )
 
         mirror.publish(shop.build("1.0.3", "panics"))
-        _update(guest)
+        install(guest)
         inside(guest, "last-try", "1.0.3")
-        _fall_back(stage, guest, "panics")
+        fall_back(stage, guest, "panics")
 
         _spoiled(stage, guest, mirror, "1.0.4", "truncate 1.0.4")
         _spoiled(stage, guest, mirror, "1.0.5", "wrong-root 1.0.5")
         _spoiled(stage, guest, mirror, "1.0.6", "corrupt root-b")
 
-        diary.ask(guest, "the end", {**_STATUS, "failed units": _FIRST_LOOK["failed units"]})
+        diary.ask(guest, "the end", {**STATUS, "failed units": FIRST_LOOK["failed units"]})
 
 
 _KEPT_JOURNALS = (
@@ -139,7 +139,7 @@ def node(stage: Stage) -> None:
 
 _NODE = {
     "programs": f"{_QUIET}; ps -eo pid,ppid,rss,args",
-    "failed units": _FIRST_LOOK["failed units"],
+    "failed units": FIRST_LOOK["failed units"],
     "etcd": "systemctl start etcd && etcdctl put greeting hello && etcdctl get greeting",
     "docker": "docker info --format '{{.Host.OCIRuntime.Name}}'",
     "container": (
@@ -153,29 +153,31 @@ _NODE = {
 def _spoiled(stage: Stage, guest: Machine, mirror: Mirror, version: str, how: str) -> None:
     """Install a good version, spoil it before its only start."""
     mirror.publish(stage.workshop.build(version))
-    _update(guest)
+    install(guest)
     inside(guest, "last-try", version)
     inside(guest, *how.split())
-    _fall_back(stage, guest, how.split(maxsplit=1)[0])
+    fall_back(stage, guest, how.split(maxsplit=1)[0])
 
 
-def _update(guest: Machine) -> None:
-    guest.ssh(_applied(""), timeout=1800)
+def install(guest: Machine) -> None:
+    """Install what is on offer; it is armed then, and does not run yet."""
+    guest.ssh(applied(""), timeout=1800)
 
 
-def _applied(options: str) -> str:
+def applied(options: str) -> str:
+    """The command that installs what is on offer, quiet if that works."""
     log = "/var/apply.log"
     return f"update-ctl apply {options} > {log} 2>&1 || {{ s=$?; cat {log} >&2; exit $s; }}"
 
 
-def _fall_back(stage: Stage, guest: Machine, name: str) -> None:
+def fall_back(stage: Stage, guest: Machine, name: str) -> None:
     """Restart into the armed version and observe what comes of it."""
     before = guest.starts
     restart(guest)
     stage.diary.ready(f"{name}: came back", guest.wait_ready())
     stage.diary.write(f"{name}: starts", str(guest.starts - before))
     stage.diary.write(f"{name}: entries", inside(guest, "entries"))
-    stage.diary.ask(guest, name, _STATUS)
+    stage.diary.ask(guest, name, STATUS)
 
 
 def _cut_power_while_writing(guest: Machine) -> str:

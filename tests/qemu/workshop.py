@@ -20,14 +20,17 @@ import builder.cli
 import mirror.cli
 import mirror.world
 from builder.world import World as BuilderWorld
+from hostio.binaryformats import KernelFormats
 from hostio.clock import SystemClock
 from hostio.httpfetch import HttpFetcher
+from hostio.kernelcalls import KernelMounts
 from hostio.localsocket import free_port
 from hostio.runner import Command, LocalRunner, LocalSpawner
 from mirror.creating import ROLES
 from mirror.releasesigner import sign_release
 from mirror.serving import serve
 from osmodel.faults import HostFailure
+from osmodel.platforms import Target
 
 ROOT = Path(__file__).resolve().parents[2]
 OVERLAYS = Path(__file__).with_name("overlays")
@@ -80,9 +83,11 @@ class Workshop:
 
     Attributes:
         home: keeps the empty repository, its keys and the images.
+        target: what the images are for.
     """
 
     home: Path
+    target: Target
     _original: Mirror = field(init=False)
 
     def __post_init__(self) -> None:
@@ -106,6 +111,7 @@ class Workshop:
             publishable: with the payload, which takes most of the time.
         """
         arguments = [str(ROOT / "images" / image), "--version", version, "--out", str(self.home)]
+        arguments += ["--arch", self.target.architecture, "--platform", self.target.platform]
         arguments += ["--trust-root", str(self._original.path / "metadata" / "1.root.json")]
         arguments += ["--update-url", f"http://{MIRROR_ADDRESS}"]
         arguments += [] if publishable else ["--no-payload"]
@@ -117,7 +123,7 @@ class Workshop:
             status = builder.cli.run(arguments, builder_world())
         if status != 0:
             raise HostFailure(f"build-image {' '.join(arguments)} ended with {status}")
-        return self.home / f"{image}-x86_64-{version}"
+        return self.home / f"{image}-{self.target.label}-{version}"
 
     def mirror(self, directory: Path) -> Mirror:
         """A mirror of its own for a story, below ``directory``."""
@@ -134,6 +140,7 @@ def builder_world() -> BuilderWorld:
         runner=LocalRunner(),
         fetcher=HttpFetcher(clock),
         clock=clock,
+        formats=KernelFormats(KernelMounts()),
         environment=os.environ,
         home=Path.home(),
         user=os.geteuid(),

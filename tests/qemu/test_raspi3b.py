@@ -1,0 +1,16 @@
+"""The image for a Raspberry Pi on QEMU's model of one, from its memory card."""
+
+import re
+
+from tests.qemu.diary import Diary
+
+
+def test_it_comes_to_multi_user_and_says_so(raspi3b: Diary) -> None:
+    status = raspi3b.status("start")
+    assert (status["version"], status["slot"], status["health"]) == ("1.0.0", "a", "healthy")
+
+
+def test_u_boot_ran_the_script_that_chose_the_slot(raspi3b: Diary) -> None:
+    console = raspi3b.text("console")
+    script = console.index("## Executing script at")
+    assert re.search(r"twinkeel: starting slot a\b", console[script:])
