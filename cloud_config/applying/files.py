@@ -77,6 +77,9 @@ def remove(action: RemoveFile, run: Run) -> Done:
         return Done(Outcome.LEFT, "not written by cloud-config")
     found = run.world.tree.look(action.path)
     if found is not None and not written.may_be(of_entry(found)):
+        if of_entry(found) == of_entry(_default(action.path, run)):  # given back before a cut
+            run.record = run.record.without_file(action.path, of_entry(found))
+            return UNCHANGED
         run.record = run.record.without_file(action.path)
         return Done(Outcome.LEFT, "changed by somebody since; no longer in the document")
     default = _restore(action.path, run)
