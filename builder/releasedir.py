@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder import sparsefile
-from builder.boot import disk, esp, formats
+from builder.boot import bmap, disk, diskmap, esp, formats, hybridmbr, packing
 from builder.boot.disk import DiskContents, DiskOptions
 from builder.boot.esp import EspOptions
 from builder.boot.imagesteps import EROFS, UKI, VERITY, ImageSteps
@@ -23,14 +23,17 @@ from builder.cache import remove_tree
 from builder.payload import payloadwriter
 from builder.steps import Steps, code_digest, digest, file_digest
 from hostio.durable import sync_directory
-from hostio.runner import Command
-from osmodel import bootentry, gpt, partitions
+from hostio.runner import Command, Runner
+from osmodel import bootentry, gpt, partitions, slotstate
+from osmodel.platforms import Platform
 from osmodel.release import release_to_json
 
 MANIFEST = "manifest.json"
 DISK = "disk.raw"
 QCOW2 = "disk.qcow2"
 PAYLOAD = "full.payload"
+IMAGE = ".img"
+"""What people write onto a card; see ``builder.flash``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +61,8 @@ class ReleaseDirectory:
         """Digest of everything the release is made from."""
         request = self.steps.trees.request
         sizes = request.image.disk
-        code = code_digest(
-            [disk, esp, formats, payloadwriter, gpt, partitions, bootentry, sparsefile]
-        )
+        forms = [disk, diskmap, hybridmbr, esp, bmap, packing, formats, sparsefile]
+        code = code_digest([*forms, payloadwriter, gpt, partitions, bootentry, slotstate])
         parts = [step.key for step in self.steps.all]
         shape = [sizes.slot, sizes.verity, sizes.esp, request.with_payload]
         shape.append(request.payload_level)
@@ -95,6 +97,8 @@ class ReleaseDirectory:
     def _fill(self, draft: Path) -> None:
         self.report.timed("disk", lambda: self._disk(draft))
         self.report.timed("qcow2", lambda: self._qcow2(draft))
+        if self._is_board:
+            self.report.timed("card", lambda: packing.pack(draft / DISK, self._card(draft)))
         if self.steps.trees.request.with_payload:
             self.report.timed("payload", lambda: self._payload(draft))
         self.report.timed("manifest", lambda: self._manifest(draft))
@@ -109,17 +113,44 @@ class ReleaseDirectory:
             target = str(draft.absolute() / name)
             runner.run(Command(["cp", "--reflink=auto", str(source), target]))
         boot = draft.absolute() / "esp"
-        entry = bootentry.armed(str(request.version)).filename
-        options = EspOptions(
-            request.architecture, sizes.esp, entry, request.volume_id, trees.lock.epoch
-        )
-        esp.make_esp(runner, files[UKI], self.steps.loader(), boot, options)
+        self._esp(runner, files[UKI], boot)
         contents = DiskContents(boot, files[EROFS], files[VERITY], self.steps.root_hash)
         shape = DiskOptions(
-            request.image.name, request.architecture, sizes.esp, sizes.slot, sizes.verity
+            request.image.name,
+            request.architecture,
+            sizes.esp,
+            sizes.slot,
+            sizes.verity,
+            request.platform,
         )
-        disk.make_disk(contents, draft / DISK, shape)
+        table = disk.make_disk(contents, draft / DISK, shape)
+        if self._is_board:
+            found = bmap.map_image(draft / DISK, diskmap.used_ranges(table, contents))
+            name = f"{request.name}{IMAGE}{bmap.SUFFIX}"
+            (draft / name).write_text(bmap.to_text(found))
         boot.unlink()
+
+    @property
+    def _is_board(self) -> bool:
+        return self.steps.trees.request.platform is Platform.RASPBERRYPI
+
+    def _card(self, draft: Path) -> Path:
+        return draft / f"{self.steps.trees.request.name}{IMAGE}{packing.SUFFIX}"
+
+    def _esp(self, runner: Runner, uki: Path, out: Path) -> None:
+        request = self.steps.trees.request
+        entry = bootentry.armed(str(request.version)).filename
+        options = EspOptions(
+            request.architecture,
+            request.image.disk.esp,
+            slotstate.entry_name("a") if self._is_board else entry,
+            request.volume_id,
+            self.steps.trees.lock.epoch,
+        )
+        if self._is_board:
+            esp.make_board_fat(runner, uki, self.steps.boot_files(), out, options)
+        else:
+            esp.make_esp(runner, uki, self.steps.loader(), out, options)
 
     def _qcow2(self, draft: Path) -> None:
         place = draft.absolute()
@@ -158,7 +189,8 @@ class ReleaseDirectory:
         request = trees.request
         removed = set(request.image.remove)
         installed = [item for item in trees.lock.packages if item.name not in removed]
-        packages = sorted([*installed, *trees.lock.kernel, *trees.lock.loader], key=str)
+        others = (*trees.lock.kernel, *trees.lock.loader, *trees.lock.firmware)
+        packages = sorted([*installed, *others], key=str)
         return {
             "release": release_to_json(request.release(self.steps.root_hash)),
             "files": files,

@@ -20,34 +20,44 @@ PIECE = 1 << 18
 _ZEROS = bytes(PIECE)
 
 
-def pieces(path: Path) -> Iterator[tuple[int, memoryview]]:
+def pieces(path: Path, start: int = 0, end: int | None = None) -> Iterator[tuple[int, memoryview]]:
     """Offset and content of everything that is not a hole, in order.
 
     Each content is valid until the next one is asked for.
+
+    Args:
+        path: of the file.
+        start: offset in bytes to begin at.
+        end: offset to end at, or the file's end.
     """
     buffer = memoryview(bytearray(PIECE))
     with path.open("rb", buffering=0) as file:
-        for start, end in _extents(file.fileno()):
-            offset = start
-            while offset < end:
-                count = os.preadv(file.fileno(), [buffer[: end - offset]], offset)
+        for first, last in _extents(file.fileno(), start):
+            offset = first
+            stop = last if end is None else min(last, end)
+            while offset < stop:
+                count = os.preadv(file.fileno(), [buffer[: stop - offset]], offset)
                 if not count:
                     return  # cut off while it was read
                 yield offset, buffer[:count]
                 offset += count
 
 
-def sha256(path: Path) -> str:
-    """SHA-256 of the whole file, holes as the zeros they stand for: 64 hex digits."""
+def content(path: Path, start: int = 0, end: int | None = None) -> Iterator[bytes | memoryview]:
+    """Everything in order, holes as the zeros they stand for; see :func:`pieces`."""
+    done = start
+    for offset, piece in pieces(path, start, end):
+        yield from _hole(offset - done)
+        yield piece
+        done = offset + len(piece)
+    yield from _hole((path.stat().st_size if end is None else end) - done)
+
+
+def sha256(path: Path, start: int = 0, end: int | None = None) -> str:
+    """SHA-256 of a file or a part of it: 64 hex digits."""
     digest = hashlib.sha256()
-    done = 0
-    for offset, content in pieces(path):
-        for zeros in _hole(offset - done):
-            digest.update(zeros)
-        digest.update(content)
-        done = offset + len(content)
-    for zeros in _hole(path.stat().st_size - done):
-        digest.update(zeros)
+    for piece in content(path, start, end):
+        digest.update(piece)
     return digest.hexdigest()
 
 
@@ -56,15 +66,15 @@ def _hole(size: int) -> Iterator[bytes]:
         yield _ZEROS[:left]
 
 
-def _extents(descriptor: int) -> Iterator[tuple[int, int]]:
-    """Start and end of each stretch of data."""
-    end = 0
+def _extents(descriptor: int, start: int) -> Iterator[tuple[int, int]]:
+    """Start and end of each stretch of data that ends after ``start``."""
+    end = start
     while True:
         try:
-            start = os.lseek(descriptor, end, os.SEEK_DATA)
+            first = os.lseek(descriptor, end, os.SEEK_DATA)
         except OSError as error:
             if error.errno == errno.ENXIO:  # nothing but a hole is left
                 return
             raise
-        end = os.lseek(descriptor, start, os.SEEK_HOLE)
-        yield start, end
+        end = os.lseek(descriptor, first, os.SEEK_HOLE)
+        yield first, end

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder import sparsefile
+from builder.boot import hybridmbr
 from osmodel import gpt, partitions
 from osmodel.faults import InvalidInput
+from osmodel.platforms import Platform
 from osmodel.verity import BLOCK, hash_device_size
 
 MIB = 1 << 20
@@ -32,6 +34,7 @@ class DiskOptions:
         root_size: bytes of one slot's root partition, whole MiB.
         verity_size: bytes of one slot's tree, whole MiB; 0 takes what the
             largest root needs.
+        platform: how the machine boots; a board's firmware may read no GPT.
     """
 
     image: str
@@ -39,6 +42,7 @@ class DiskOptions:
     esp_size: int
     root_size: int
     verity_size: int = 0
+    platform: Platform = Platform.UEFI
 
     @property
     def tree_size(self) -> int:
@@ -56,6 +60,15 @@ class DiskContents:
     root: Path
     verity: Path
     root_hash: str
+
+    @property
+    def fillings(self) -> dict[str, Path]:
+        """What fills which partition, by label."""
+        return {
+            partitions.ESP: self.esp,
+            partitions.root_label("a"): self.root,
+            partitions.verity_label("a"): self.verity,
+        }
 
 
 def disk_table(options: DiskOptions, root_hash: str) -> gpt.Gpt:
@@ -93,15 +106,14 @@ def make_disk(contents: DiskContents, out: Path, options: DiskOptions) -> gpt.Gp
         InvalidInput: something does not fit into its partition.
     """
     table = disk_table(options, contents.root_hash)
-    fillings = {
-        partitions.ESP: contents.esp,
-        partitions.root_label("a"): contents.root,
-        partitions.verity_label("a"): contents.verity,
-    }
+    fillings = contents.fillings
     out.unlink(missing_ok=True)
     with out.open("wb") as disk:
         disk.truncate(table.total_sectors * SECTOR)
         disk.write(gpt.encode_primary(table))
+        if options.platform is Platform.RASPBERRYPI:
+            disk_id = int(table.disk_guid[:8], 16)
+            os.pwrite(disk.fileno(), hybridmbr.hybrid_mbr(table, partitions.ESP, disk_id), 0)
         for partition in table.partitions:
             if source := fillings.get(partition.label):
                 _copy(source, disk.fileno(), partition)

@@ -1,17 +1,23 @@
-"""The EFI system partition of a new disk: loader, its settings, one kernel image.
+"""The EFI system partition of a new disk: what starts a kernel image, and one kernel image.
 
 Clusters have 4 KiB and ``EFI/Linux`` holds nothing but entries, so that every
 entry name lies in the directory's first sector and the firmware's rename of it
 is a single write.
+
+On UEFI machines a loader lies beside the entries. On a Raspberry Pi the board's
+own boot files do, and none where UEFI looks for a loader: U-Boot would start it
+before the script that counts tries.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from builder.boot.uki import EFI_NAMES
 from hostio.runner import Command, Runner
+from osmodel import slotstate
 from osmodel.faults import InvalidInput
 
 MIB = 1 << 20
@@ -42,7 +48,7 @@ class EspOptions:
     timestamp: int = 315_532_800
 
 
-def esp_commands(files: dict[str, Path], out: Path, options: EspOptions) -> list[Command]:
+def esp_commands(files: Mapping[str, Path], out: Path, options: EspOptions) -> list[Command]:
     """The calls that fill ``out``, which has its size already.
 
     Args:
@@ -70,7 +76,7 @@ def esp_commands(files: dict[str, Path], out: Path, options: EspOptions) -> list
 
 
 def make_esp(tools: Runner, uki: Path, loader: Path, out: Path, options: EspOptions) -> None:
-    """Write the image of an ESP.
+    """Write the image of an ESP for UEFI machines.
 
     Args:
         tools: runs mkfs.vfat and mtools.
@@ -83,13 +89,6 @@ def make_esp(tools: Runner, uki: Path, loader: Path, out: Path, options: EspOpti
         InvalidInput: it does not fit.
         HostFailure: a tool failed.
     """
-    # Two images and a third on its way must fit, with the loader beside them.
-    needed = 3 * uki.stat().st_size + 8 * MIB
-    if options.size < max(needed, MIN_SIZE) or options.size % MIB:
-        raise InvalidInput(
-            f"an ESP of {options.size} bytes cannot hold three kernel images; "
-            f"it needs whole MiB, and {max(needed, MIN_SIZE)} bytes at least"
-        )
     efi = EFI_NAMES[options.architecture]
     settings = out.with_name(f"{out.name}.conf")
     settings.write_text(LOADER_CONF)
@@ -99,9 +98,49 @@ def make_esp(tools: Runner, uki: Path, loader: Path, out: Path, options: EspOpti
         f"EFI/systemd/systemd-boot{efi}.efi": loader,
         "loader/loader.conf": settings,
     }
+    _fill(tools, files, out, options, room=3 * uki.stat().st_size)
+    settings.unlink()
+
+
+def make_board_fat(
+    tools: Runner, uki: Path, boot_files: Mapping[str, Path], out: Path, options: EspOptions
+) -> None:
+    """Write the image of the FAT partition of a Raspberry Pi.
+
+    Args:
+        tools: runs mkfs.vfat and mtools.
+        uki: kernel image of the one slot that is filled.
+        boot_files: what the board reads, by name in the top directory.
+        out: file to write; its neighbours ``NAME.slots*`` are used on the way.
+        options: the rest.
+
+    Raises:
+        InvalidInput: it does not fit.
+        HostFailure: a tool failed.
+    """
+    state = slotstate.encode(slotstate.factory())
+    copies = {name: out.with_name(f"{out.name}.{name}") for name in slotstate.COPIES}
+    for path in copies.values():
+        path.write_bytes(state)
+    room = 3 * uki.stat().st_size + sum(path.stat().st_size for path in boot_files.values())
+    files = {**boot_files, **copies, f"EFI/Linux/{options.entry}": uki}
+    _fill(tools, files, out, options, room=room)
+    for path in copies.values():
+        path.unlink()
+
+
+def _fill(
+    tools: Runner, files: Mapping[str, Path], out: Path, options: EspOptions, *, room: int
+) -> None:
+    # Two images and a third on its way must fit, with the rest beside them.
+    needed = max(room + 8 * MIB, MIN_SIZE)
+    if options.size < needed or options.size % MIB:
+        raise InvalidInput(
+            f"an ESP of {options.size} bytes cannot hold three kernel images; "
+            f"it needs whole MiB, and {needed} bytes at least"
+        )
     out.unlink(missing_ok=True)
     with out.open("wb") as file:
         file.truncate(options.size)
     for command in esp_commands(files, out, options):
         tools.run(command)
-    settings.unlink()

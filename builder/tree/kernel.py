@@ -19,10 +19,16 @@ from osmodel.faults import HostFailure, InvalidInput
 
 MODULES = Path("usr/lib/modules")
 IMAGE = "vmlinuz"
+DEVICE_TREES = "device-trees"
+# Boards that are told about their hardware by a file beside the kernel image.
+_BOARDS = "broadcom"
 
 
 def unpack(debs: Iterable[Path], leave_out: Sequence[str], tools: Runner, out: Path) -> None:
     """Fill ``out`` with ``vmlinuz`` and ``root/usr/lib/modules/RELEASE``.
+
+    Device trees that some board needs beside the kernel image lie in
+    ``device-trees``, if the package has them.
 
     Args:
         debs: the kernel's packages; one of them holds the kernel.
@@ -44,6 +50,7 @@ def unpack(debs: Iterable[Path], leave_out: Sequence[str], tools: Runner, out: P
         raise HostFailure(f"expected one kernel in the kernel's packages, found {len(images)}")
     release = images[0].name.removeprefix("vmlinuz-")
     images[0].rename(out / IMAGE)
+    _keep_device_trees(scratch, release, out / DEVICE_TREES)
     modules = out / "root" / MODULES / release
     modules.parent.mkdir(parents=True)
     (scratch / MODULES / release).rename(modules)
@@ -53,6 +60,14 @@ def unpack(debs: Iterable[Path], leave_out: Sequence[str], tools: Runner, out: P
     if leave_out:
         _leave_out(modules, leave_out)
         _index(out / "root", release, tools)
+
+
+def _keep_device_trees(scratch: Path, release: str, target: Path) -> None:
+    # Debian's kernels before and since 7.3.
+    places = (f"usr/lib/linux-image-{release}", f"{MODULES}/{release}/dtb")
+    for place in places:
+        if (scratch / place / _BOARDS).is_dir():
+            (scratch / place / _BOARDS).rename(target)
 
 
 def release_of(out: Path) -> str:

@@ -1,0 +1,1 @@
+"""Writes a finished disk image onto an SD card or a disk, and reads it back."""

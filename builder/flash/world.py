@@ -1,0 +1,32 @@
+"""Every way in which writing an image touches the machine and its user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.progress import Report
+from hostio.blockdev import BlockDevice
+from hostio.clock import Clock
+from hostio.removable import Media
+
+
+@dataclass(frozen=True, slots=True)
+class FlashWorld:
+    """Ports of ``build-image flash``.
+
+    Attributes:
+        media: knows the disks.
+        open: opens one for writing; refuses while anybody uses it.
+        ask: shows a question and returns the answer, or ``None`` if nobody is there.
+        clock: times the work.
+        report: tells how far it is.
+    """
+
+    media: Media
+    open: Callable[[Path], AbstractContextManager[BlockDevice]]
+    ask: Callable[[str], str | None]
+    clock: Clock
+    report: Report
