@@ -28,6 +28,7 @@ from osmodel.payload.manifest import (
     Signatures,
     release_bytes,
 )
+from osmodel.platforms import Target
 from osmodel.release import Release
 from osmodel.verity import Superblock, TreeBuilder, VerityTree, hash_device_size, superblock_for
 from osmodel.version import Version
@@ -81,7 +82,12 @@ def tree_of(root: bytes, superblock: Superblock) -> VerityTree:
 
 
 def small_release(
-    version: str = "1.0.1", *, root_blocks: int = 24, seed: int = 1, shared: float = 0.4
+    version: str = "1.0.1",
+    *,
+    root_blocks: int = 24,
+    seed: int = 1,
+    shared: float = 0.4,
+    target: Target = Target(),  # noqa: B008 - immutable
 ) -> SmallRelease:
     """A release; two of different ``seed`` have about ``shared`` of their blocks in common."""
     common, own = random.Random(0), random.Random(seed)
@@ -95,8 +101,8 @@ def small_release(
     return SmallRelease(
         Release(
             "minimal",
-            "x86_64",
-            "uefi",
+            target.architecture,
+            target.platform.value,
             Version.parse(version),
             tree_of(bytes(root), superblock).root_hash,
         ),

@@ -15,21 +15,28 @@ class RamEsp:
 
     Args:
         files: content of ``EFI/Linux``.
+        small: content of the top directory.
         capacity: bytes for entries and the staged file together.
         power: shared with the other media of the machine.
     """
 
     def __init__(
-        self, files: Files | None = None, *, capacity: int = 1 << 20, power: Power | None = None
+        self,
+        files: Files | None = None,
+        *,
+        small: Files | None = None,
+        capacity: int = 1 << 20,
+        power: Power | None = None,
     ) -> None:
         self.files = dict(files or {})
-        self.small: Files = {}
+        self.small = dict(small or {})
         self.staged: bytes | None = None
         self.sealed = False
         self.changes = 0
         self._capacity = capacity
         self._power = power or Power()
         self._under_way: Callable[[], object] | None = None
+        self._torn: Files = {}
 
     @contextmanager
     def mounted(self) -> Iterator[Esp]:
@@ -64,12 +71,10 @@ class RamEsp:
         return self.small.get(name)
 
     def overwrite(self, name: str, content: bytes) -> None:
-        before = self.small.get(name, b"")
-        # Neither the old content nor the new one, and shorter than both.
-        self._torn = [(name, content[: len(content) // 2] + before[len(content) // 2 :])]
-        self._torn += [(name, b""), (name, content[:-1])]
-        self.change(lambda: self.small.__setitem__(name, content))
-        self._torn = []
+        before, half = self.small.get(name, b""), len(content) // 2
+        self._torn = {name: content[:half] + before[half:]}
+        self.change(lambda: self.small.update({name: content}))
+        self._torn = {}
 
     def sweep(self) -> None:
         self.change(self._drop_staged)
@@ -90,12 +95,19 @@ class RamEsp:
     def use_power(self) -> None:
         self._power.use()
 
-    def aftermaths(self) -> Iterator[Files]:
-        """What ``EFI/Linux`` may hold after a cut at this moment."""
-        yield dict(self.files)
+    def aftermaths(self) -> Iterator[tuple[Files, Files]]:
+        """What ``EFI/Linux`` and the top directory may hold after a cut at this moment.
+
+        A small file that is being written may hold anything: here half of the
+        new content before the rest of the old, or nothing.
+        """
+        yield dict(self.files), dict(self.small)
+        for name, torn in self._torn.items():
+            yield dict(self.files), self.small | {name: torn}
+            yield dict(self.files), self.small | {name: b""}
         if self._under_way is not None:
             self._under_way()
-            yield dict(self.files)
+            yield dict(self.files), dict(self.small)
 
     def place(self, name: str) -> None:
         self._refuse_taken(name)

@@ -7,22 +7,22 @@ what firmware, loader and initrd do, and says which version they start.
 
 import io
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hostio.blockdev import BlockDevice
 from hostio.runner import Command
-from osmodel import bootentry, gpt
+from osmodel import bootentry, gpt, slotstate
 from osmodel.faults import Fault, InvalidInput, TransientFailure, UntrustedData
 from osmodel.hostidentity import HostIdentity
 from osmodel.partitions import ESP, ESP_TYPE, ROOT_TYPES, VERITY_TYPES, derived_guid, slot_guids
-from osmodel.standing import Standing
+from osmodel.platforms import Platform, Target
 from osmodel.uki import identify
 from osmodel.verity import parse_superblock
-from osmodel.version import Version
 from tests.fakes.clock import StoppedClock
+from tests.fakes.loaders import started
 from tests.fakes.payloads import SmallRelease, signed_payload, small_release, tree_of, trust
 from tests.fakes.ramarchive import RamArchive
 from tests.fakes.ramdisk import Power, RamDisk
@@ -30,12 +30,15 @@ from tests.fakes.ramesp import RamEsp
 from tests.fakes.ramfile import RamFile
 from tests.fakes.runner import ScriptedRunner, failing
 from tests.fakes.smalluki import small_uki
+from update_engine.core.planning import active_slot
 from update_engine.memory import Memory
 from update_engine.settings import Settings
 from update_engine.trusting.repository import Offer
 from update_engine.trusting.trust import Trust
 from update_engine.world import World
 
+UEFI = Target("x86_64")
+RASPBERRY_PI = Target("arm64", Platform.RASPBERRYPI)
 SECTOR = 512
 DISK = 1 << 19
 LABELS = ("root-a", "root-a-verity", "root-b", "root-b-verity")
@@ -43,9 +46,9 @@ NUMBERS = {label: number for number, label in enumerate(LABELS, 2)}
 BOOT_IDS = (f"{number:08x}-0000-4000-8000-000000000000" for number in itertools.count(1))
 
 
-def bootable(version: str, seed: int, *, padding: int = 0) -> SmallRelease:
+def bootable(version: str, seed: int, *, padding: int = 0, target: Target = UEFI) -> SmallRelease:
     """A release whose kernel image can be identified."""
-    small = small_release(version, seed=seed, root_blocks=10)
+    small = small_release(version, seed=seed, root_blocks=10, target=target)
     uki = small_uki(version, small.release.root_hash, padding=padding)
     return replace(small, uki=uki)
 
@@ -107,6 +110,8 @@ class Media:
     files: dict[str, bytes]
     state: str | None = None
     starts: str | None = None
+    small: dict[str, bytes] = field(default_factory=dict)
+    platform: str = Platform.UEFI.value
 
 
 def factory_media(release: SmallRelease = OLD) -> Media:
@@ -130,7 +135,12 @@ def factory_media(release: SmallRelease = OLD) -> Media:
     whole[-len(backup) :] = backup
     content = {"root-a": release.root, "root-a-verity": release.verity}
     partitions = {label: content.get(label, b"").ljust(112 * SECTOR, b"\0") for label in LABELS}
-    return Media(bytes(whole), partitions, {f"twinkeel_{release.release.version}.efi": release.uki})
+    if release.release.platform == Platform.UEFI:
+        files = {f"twinkeel_{release.release.version}.efi": release.uki}
+        return Media(bytes(whole), partitions, files)
+    small = dict.fromkeys(slotstate.COPIES, slotstate.encode(slotstate.factory()))
+    files = {slotstate.entry_name("a"): release.uki}
+    return Media(bytes(whole), partitions, files, small=small, platform=release.release.platform)
 
 
 @dataclass
@@ -156,7 +166,9 @@ class RamSystem:
             label: RamDisk(len(content), power=self.power, content=content)
             for label, content in self.media.partitions.items()
         }
-        self.esp = RamEsp(self.media.files, power=self.power, capacity=8 << 20)
+        self.esp = RamEsp(
+            self.media.files, small=self.media.small, power=self.power, capacity=8 << 20
+        )
         self.state = RamFile(self.media.state, power=self.power)
         self.starts_file = RamFile(self.media.starts, power=self.power)
         self.volatile: dict[str, RamFile] = {}
@@ -211,11 +223,11 @@ class RamSystem:
         files = list(self.esp.aftermaths())
         states = list(dict.fromkeys(self.state.aftermaths()))
         starts = list(dict.fromkeys(self.starts_file.aftermaths()))
-        for table, contents, entries, state, ledger in itertools.product(
+        for table, contents, (entries, small), state, ledger in itertools.product(
             tables, itertools.product(*slots), files, states, starts
         ):
             partitions = dict(zip(LABELS, contents, strict=True))
-            yield Media(table, partitions, entries, state, ledger)
+            yield Media(table, partitions, entries, state, ledger, small, self.media.platform)
 
     def off(self) -> Media:
         """Shut down orderly: everything is durable."""
@@ -227,6 +239,8 @@ class RamSystem:
             dict(self.esp.files),
             self.state.text,
             self.starts_file.text,
+            dict(self.esp.small),
+            self.media.platform,
         )
 
     @contextmanager
@@ -275,35 +289,50 @@ class DoesNotStart(AssertionError):  # noqa: N818 - an outcome, not an error of 
     """The machine stops for good, or wastes tries of a version that is not whole."""
 
 
-def loader_order(files: Sequence[str]) -> list[bootentry.BootEntry]:
-    """Entries as systemd-boot sorts them: exhausted last, then the newest first."""
-    entries = [bootentry.parse(name) for name in files]
-    newest = sorted(entries, key=lambda one: Version.parse(one.version), reverse=True)
-    return sorted(newest, key=lambda one: one.standing is Standing.EXHAUSTED)
-
-
 def starts(media: Media) -> str:
     """The version that firmware, loader and initrd start; the first entry must do.
 
     Raises:
         DoesNotStart: the entry the loader takes leads to nothing whole.
     """
-    order = loader_order(sorted(media.files))
-    if not order:
+    chosen, _, _ = started(media.platform, media.files, media.small)
+    if chosen is None:
         raise DoesNotStart("no entry is left")
-    chosen = order[0]
-    uki = media.files[chosen.filename]
+    everything = {slotstate.entry_name(slot): b"" for slot in slotstate.SLOTS}
+    if media.platform == Platform.RASPBERRYPI:
+        wanted, _, _ = started(media.platform, everything, media.small)
+        if wanted != chosen:
+            raise DoesNotStart(f"{wanted} is tried first and is not there")
+    return starts_by(media, chosen)
+
+
+def starts_by(media: Media, chosen: str) -> str:
+    """The version that one entry starts.
+
+    Raises:
+        DoesNotStart: it leads to nothing whole.
+    """
+    uki = media.files[chosen]
     try:
         identity = identify(lambda at, length: uki[at : at + length], len(uki))
         table = gpt.parse(lambda at, length: media.table[at : at + length], SECTOR, DISK // SECTOR)
     except UntrustedData as fault:
-        raise DoesNotStart(f"{chosen.filename}: {fault}") from fault
+        raise DoesNotStart(f"{chosen}: {fault}") from fault
     root, verity = (_found(media, table, guid) for guid in slot_guids(identity.root_hash))
     if not _is_whole(root, verity, identity.root_hash):
-        raise DoesNotStart(f"{chosen.filename}: verity does not match")
-    if identity.version != chosen.version:
-        raise DoesNotStart(f"{chosen.filename} is {identity.version}")
+        raise DoesNotStart(f"{chosen}: verity does not match")
+    slot = slotstate.slot_of_entry(chosen)
+    if slot is None and identity.version != bootentry.parse(chosen).version:
+        raise DoesNotStart(f"{chosen} is {identity.version}")
+    if slot is not None and active_slot(table, identity.root_hash) != slot:
+        raise DoesNotStart(f"{chosen} starts the other slot")
     return identity.version
+
+
+def switched_on(media: Media) -> Media:
+    """The media after the loader counted the try of the entry it takes."""
+    _, files, small = started(media.platform, media.files, media.small)
+    return replace(media, files=files, small=small)
 
 
 def _found(media: Media, table: gpt.Gpt, guid: str) -> bytes:

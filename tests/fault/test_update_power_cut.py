@@ -1,7 +1,8 @@
 """The power fails at every operation of an update, a blessing and a rollback.
 
 Whatever each medium kept of its unflushed writes, the machine that comes back
-must start a whole version at once: the old one or the new one.
+must start a whole version at once: the old one or the new one. Every story is
+told for both boot controls: entry names, and the slot state of U-Boot's script.
 """
 
 import itertools
@@ -10,15 +11,16 @@ from functools import cache
 
 import pytest
 
-from osmodel.bootentry import parse
 from osmodel.faults import Fault, HostFailure, UntrustedData
+from osmodel.platforms import Target
 from osmodel.startledger import Ledger, encode
+from tests.fakes import ramsystem
+from tests.fakes.payloads import SmallRelease
 from tests.fakes.ramdisk import Power, PowerCut, RamDisk
 from tests.fakes.ramesp import RamEsp
 from tests.fakes.ramsystem import (
-    NEW,
-    NEXT,
-    OLD,
+    RASPBERRY_PI,
+    UEFI,
     DoesNotStart,
     Media,
     RamSystem,
@@ -26,27 +28,34 @@ from tests.fakes.ramsystem import (
     bootable,
     factory_media,
     starts,
+    starts_by,
 )
 from update_engine import bootsteps
+from update_engine.installing import disarm
 from update_engine.returning import go_back
 from update_engine.trusting.sources import FromRepository
 from update_engine.updating import Ending, update
 
-OLDER = bootable("0.9.0", 4)
-BY_VERSION = {str(one.release.version): one for one in (OLDER, OLD, NEW, NEXT)}
+SEEDS = {"0.9.0": 4, "1.0.0": 2, "1.0.1": 1, "1.0.2": 3}
+TARGETS = {"names": UEFI, "state files": RASPBERRY_PI}
 Act = Callable[[RamSystem], None]
+
+
+@cache
+def release(version: str, target: Target) -> SmallRelease:
+    return bootable(version, SEEDS[version], target=target)
+
+
+def releases(*versions: str, of: Media) -> list[SmallRelease]:
+    (target,) = [target for target in TARGETS.values() if target.platform == of.platform]
+    return [release(version, target) for version in versions]
 
 
 def switched_on(media: Media, power: Power | None = None) -> RamSystem:
     """The machine after loader and initrd did their part."""
-    version = starts(media)
-    files = dict(media.files)
-    for name in list(files):
-        entry = parse(name)
-        if entry.version == version:
-            files[entry.after_boot().filename] = files.pop(name)
-    on = Media(media.table, media.partitions, files, media.state, media.starts)
-    system = RamSystem(on, BY_VERSION[version], Shelf(OLDER, OLD, NEW), power or Power())
+    (running,) = releases(starts(media), of=media)
+    shelf = Shelf(*releases("0.9.0", "1.0.0", "1.0.1", of=media))
+    system = RamSystem(ramsystem.switched_on(media), running, shelf, power or Power())
     ledger = Ledger().begun(system.running.release.root_hash, system.boot_id)
     system.starts_file.text = encode(ledger)
     return system
@@ -64,6 +73,11 @@ def roll_back(system: RamSystem) -> None:
     go_back(system.world)
 
 
+def take_back(system: RamSystem) -> None:
+    update_it(system)
+    assert disarm(system.world) is not None
+
+
 def after_update(media: Media) -> Media:
     system = switched_on(media)
     update_it(system)
@@ -77,93 +91,101 @@ def after_good_start(media: Media) -> Media:
 
 
 @cache
-def before(name: str) -> Media:
+def before(name: str, target: Target) -> Media:
     """A machine at the beginning of a story."""
     if name == "factory":
-        return factory_media()
+        return factory_media(release("1.0.0", target))
     if name == "older in the other slot":
         # Installed as 0.9.0, updated to 1.0.0: which slot is which does not matter.
-        system = RamSystem(factory_media(OLDER), OLDER, Shelf(OLD))
+        older = release("0.9.0", target)
+        system = RamSystem(factory_media(older), older, Shelf(release("1.0.0", target)))
         update_it(system)
         return after_good_start(system.off())
     if name == "armed":
-        return after_update(factory_media())
+        return after_update(before("factory", target))
     if name == "updated":
-        return after_good_start(before("armed"))
+        return after_good_start(before("armed", target))
     assert name == "rolled back"
-    system = switched_on(before("updated"))
+    system = switched_on(before("updated", target))
     roll_back(system)
     return system.off()
 
 
 def update_to_next(system: RamSystem) -> None:
-    system.shelf.releases = (OLD, NEW, NEXT)
+    system.shelf.releases = tuple(releases("1.0.0", "1.0.1", "1.0.2", of=system.media))
     update_it(system)
 
 
 STORIES: dict[str, tuple[str, Act, set[str]]] = {
     "first update": ("factory", update_it, {"1.0.0", "1.0.1"}),
     "update over an old slot": ("older in the other slot", update_it, {"1.0.0", "1.0.1"}),
-    "update over a given up slot": (
-        "rolled back",
-        update_to_next,
-        {"1.0.0", "1.0.2"},
+    "update over a given up slot": ("rolled back", update_to_next, {"1.0.0", "1.0.2"}),
+    "an update that is taken back": (
+        "older in the other slot",
+        take_back,
+        {"1.0.0", "1.0.1"},
     ),
     "blessing": ("armed", start_well, {"1.0.1"}),
     "rollback": ("updated", roll_back, {"1.0.0", "1.0.1"}),
 }
 
 
-def operations_of(story: str) -> int:
+def operations_of(story: str, control: str) -> int:
     name, act, _ = STORIES[story]
-    system = switched_on(before(name))
+    system = switched_on(before(name, TARGETS[control]))
     act(system)
     return system.power.operations
 
 
-CUTS = [(story, cut_at) for story in STORIES for cut_at in range(operations_of(story))]
+CUTS = [
+    (story, control, cut_at)
+    for story in STORIES
+    for control in TARGETS
+    for cut_at in range(operations_of(story, control))
+]
 
 
-def cut(story: str, cut_at: int) -> list[Media]:
+def cut(story: str, control: str, cut_at: int) -> list[Media]:
     """Every machine that may be found after the cut."""
     name, act, _ = STORIES[story]
-    system = switched_on(before(name), Power(cut_at))
+    system = switched_on(before(name, TARGETS[control]), Power(cut_at))
     with pytest.raises(PowerCut):
         act(system)
     return list(itertools.islice(system.aftermaths(seed=cut_at), 400))
 
 
-@pytest.mark.parametrize(("story", "cut_at"), CUTS)
-def test_a_whole_version_starts_after_the_cut(story: str, cut_at: int) -> None:
-    for media in cut(story, cut_at):
+@pytest.mark.parametrize(("story", "control", "cut_at"), CUTS)
+def test_a_whole_version_starts_after_the_cut(story: str, control: str, cut_at: int) -> None:
+    for media in cut(story, control, cut_at):
         assert starts(media) in STORIES[story][2]
 
 
-@pytest.mark.parametrize(("story", "cut_at"), CUTS)
-def test_every_entry_that_could_start_is_whole(story: str, cut_at: int) -> None:
-    for media in cut(story, cut_at):
+@pytest.mark.parametrize(("story", "control", "cut_at"), CUTS)
+def test_every_entry_that_could_start_is_whole(story: str, control: str, cut_at: int) -> None:
+    for media in cut(story, control, cut_at):
         for name in media.files:
-            alone = Media(media.table, media.partitions, {name: media.files[name]})
-            assert starts(alone) == parse(name).version
+            assert starts_by(media, name) in SEEDS
 
 
-@pytest.mark.parametrize(("story", "cut_at"), CUTS[::2])
-def test_the_machine_goes_on_after_the_cut(story: str, cut_at: int) -> None:
-    outcomes = cut(story, cut_at)
+@pytest.mark.parametrize(("story", "control", "cut_at"), CUTS[::2])
+def test_the_machine_goes_on_after_the_cut(story: str, control: str, cut_at: int) -> None:
+    outcomes = cut(story, control, cut_at)
     for media in outcomes[:: max(len(outcomes) // 6, 1)]:
         came_back = after_good_start(media)
         assert starts(came_back) == starts(media)
         system = switched_on(came_back)
-        if system.running is not NEXT:
+        if str(system.running.release.version) != "1.0.2":
             update_to_next(system)
         assert starts(after_good_start(system.off())) == "1.0.2"
 
 
-@pytest.mark.parametrize(("story", "cut_at"), CUTS)
-def test_nobody_is_quarantined_for_a_power_cut_during_an_update(story: str, cut_at: int) -> None:
+@pytest.mark.parametrize(("story", "control", "cut_at"), CUTS)
+def test_nobody_is_quarantined_for_a_power_cut_during_an_update(
+    story: str, control: str, cut_at: int
+) -> None:
     if "update" not in story:
         return
-    for media in cut(story, cut_at)[:8]:
+    for media in cut(story, control, cut_at)[:8]:
         system = switched_on(media)
         before_it = {one.root_hash for one in system.world.memory.state().quarantined}
         bootsteps.run(["reckon"], system.world)
@@ -174,8 +196,8 @@ def test_nobody_is_quarantined_for_a_power_cut_during_an_update(story: str, cut_
 def lies(media: Media) -> bool:
     """Some entry leads to nothing whole."""
     try:
-        for name, uki in media.files.items():
-            starts(Media(media.table, media.partitions, {name: uki}))
+        for name in media.files:
+            starts_by(media, name)
     except DoesNotStart:
         return True
     return False
@@ -203,7 +225,8 @@ class DeadDisk(RamDisk):
 
 
 def with_sticky_esp(system: RamSystem) -> None:
-    system.esp = StickyEsp(system.esp.files, power=system.power, capacity=8 << 20)
+    small = system.esp.small
+    system.esp = StickyEsp(system.esp.files, small=small, power=system.power, capacity=8 << 20)
 
 
 def with_deaf_disk(system: RamSystem) -> None:
@@ -215,12 +238,13 @@ def with_deaf_slot(system: RamSystem) -> None:
         system.partitions[label] = DeafDisk(len(content), power=system.power, content=content)
 
 
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 @pytest.mark.parametrize("spoil", [with_sticky_esp, with_deaf_disk])
-def test_a_medium_that_does_not_do_as_told_is_found_out(spoil: Act) -> None:
+def test_a_medium_that_does_not_do_as_told_is_found_out(spoil: Act, target: Target) -> None:
     """The tests above bite: without a removal or a flush, some cut leaves a lie."""
     found = []
     for cut_at in range(60):
-        system = switched_on(before("older in the other slot"), Power(cut_at))
+        system = switched_on(before("older in the other slot", target), Power(cut_at))
         spoil(system)
         try:
             update_it(system)
@@ -232,7 +256,7 @@ def test_a_medium_that_does_not_do_as_told_is_found_out(spoil: Act) -> None:
 
 
 def test_a_slot_that_does_not_keep_what_is_written_is_never_armed() -> None:
-    system = switched_on(before("factory"))
+    system = switched_on(before("factory", UEFI))
     with_deaf_slot(system)
     with pytest.raises(UntrustedData, match="slot has root hash"):
         update_it(system)
@@ -240,7 +264,7 @@ def test_a_slot_that_does_not_keep_what_is_written_is_never_armed() -> None:
 
 
 def test_a_table_that_cannot_be_written_arms_nothing() -> None:
-    system = switched_on(before("factory"))
+    system = switched_on(before("factory", UEFI))
     table = system.media.table
     system.whole = DeadDisk(len(table), power=system.power, content=table)
     with pytest.raises(HostFailure, match="partition table reads back differently"):
@@ -253,15 +277,18 @@ def test_a_table_that_cannot_be_written_arms_nothing() -> None:
 def test_a_kernel_image_is_never_seen_half_written() -> None:
     images = {
         uki
-        for story, cut_at in CUTS
-        for media in cut(story, cut_at)
+        for story, control, cut_at in CUTS
+        for media in cut(story, control, cut_at)
         for uki in media.files.values()
     }
-    assert images == {one.uki for one in BY_VERSION.values()}
+    assert images == {
+        release(version, target).uki for version in SEEDS for target in TARGETS.values()
+    }
 
 
-def test_the_stories_touch_every_medium() -> None:
-    system = switched_on(before("factory"))
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+def test_the_stories_touch_every_medium(target: Target) -> None:
+    system = switched_on(before("factory", target))
     update_it(system)
     assert system.whole.writes
     assert system.partitions["root-b"].writes

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from hostio.programs import Ended
-from osmodel import partitions, startledger
+from osmodel import partitions, slotstate, startledger
 from osmodel.faults import HostFailure, UntrustedData
+from osmodel.slotstate import SlotState
 from osmodel.startledger import Ledger, Stage
 from tests.fakes.clock import StoppedClock
 from tests.fakes.machine import BOOT_ID, IN_A, IN_B, MIB, RamMachine, ext4_head
@@ -363,6 +364,47 @@ def test_another_slot_on_trial_is_good_enough(machine: RamMachine) -> None:
     with_failures(machine, 5)
     with pytest.raises(init.Restart):
         init.run(machine.world)
+
+
+def put_slots(machine: RamMachine, state: SlotState) -> None:
+    for slot, root_hash in (("a", IN_A), ("b", IN_B)):
+        (machine.esp / "EFI/Linux" / slotstate.entry_name(slot)).write_bytes(entry(root_hash))
+    for name in slotstate.COPIES:
+        (machine.esp / name).write_bytes(slotstate.encode(state))
+
+
+def slots(machine: RamMachine) -> SlotState | None:
+    return slotstate.read([(machine.esp / name).read_bytes() for name in slotstate.COPIES]).state
+
+
+def test_a_slot_that_u_boot_starts_is_given_up_in_its_state(machine: RamMachine) -> None:
+    put_slots(machine, SlotState(4, "a", "good", "good"))
+    with_failures(machine, 5)
+    with pytest.raises(init.Restart):
+        init.run(machine.world)
+    assert slots(machine) == SlotState(5, "b", "0", "good")
+    (record,) = ledger(machine).unblessed
+    assert (record.entry, record.root_hash) == ("twinkeel_a.efi", IN_A)
+
+
+@pytest.mark.parametrize("marks", [("good", "0"), ("good", "none"), ("2", "good")])
+def test_u_boot_keeps_a_slot_without_a_better_one(
+    machine: RamMachine, marks: tuple[str, str]
+) -> None:
+    state = SlotState(4, "a", *marks)
+    put_slots(machine, state)
+    with_failures(machine, 9)
+    init.run(machine.world)
+    assert slots(machine) == state
+
+
+def test_a_torn_slot_state_does_not_keep_a_slot_from_being_given_up(machine: RamMachine) -> None:
+    put_slots(machine, SlotState(4, "a", "good", "good"))
+    (machine.esp / slotstate.COPIES[0]).write_bytes(b"torn")
+    with_failures(machine, 5)
+    with pytest.raises(init.Restart):
+        init.run(machine.world)
+    assert slots(machine) == SlotState(5, "b", "0", "good")
 
 
 def test_an_esp_that_cannot_be_mounted_does_not_stop_the_start(failing: RamMachine) -> None:
