@@ -113,7 +113,8 @@ def _begin(order: Order, run: Run) -> list[Result]:
 
 
 def _steps(order: Order, run: Run) -> tuple[Step, ...]:
-    if not order.is_whole:
+    # A first run of two may not know all that the document will say in the end.
+    if not order.is_whole or not order.with_commands:
         return order.actions
     return (*leftovers(run.record, order.actions), *order.actions)
 

@@ -10,6 +10,7 @@ from cloud_config.applying.services import DisableUnit, StopUnit
 from cloud_config.planning.actions import (
     Action,
     AuthorizeKeys,
+    CommandUnit,
     EnableUnit,
     LinkFile,
     PutFile,
@@ -21,6 +22,7 @@ from cloud_config.planning.actions import (
 from cloud_config.state.record import Record, of_link
 
 Step = Action | DisableUnit | StopUnit
+_NETWORKS = ("/etc/systemd/network/", "/run/systemd/network/")
 _UNITS = ("/etc/systemd/system/", "/run/systemd/system/")
 
 
@@ -60,9 +62,11 @@ def leftovers(record: Record, actions: Sequence[Action]) -> tuple[Step, ...]:
 
 def _files(record: Record, actions: Sequence[Action]) -> Iterator[Step]:
     asked = {path for action in actions for path in files_of(action)}
-    for path, written in record.files.items():
-        if path not in asked:
-            yield RemoveFile(path, written.origin)
+    gone = {path: one.origin for path, one in record.files.items() if path not in asked}
+    yield from (RemoveFile(path, origin) for path, origin in gone.items())
+    networks = {origin for path, origin in gone.items() if path.startswith(_NETWORKS)}
+    for origin in sorted(networks)[:1]:
+        yield CommandUnit("try-restart", "systemd-networkd.service", origin, only_if_changed=True)
 
 
 def _units(record: Record, actions: Sequence[Action]) -> Iterator[Step]:

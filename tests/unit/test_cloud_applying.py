@@ -259,6 +259,21 @@ def test_commands_left_out_are_made_up_for(machine: CloudMachine) -> None:
     assert machine.units.calls[3:] == ["start web.service"]
 
 
+def test_the_first_of_two_runs_takes_nothing_back(machine: CloudMachine) -> None:
+    machine.apply(HOSTS)
+    machine.apply(with_commands=False)
+    assert machine.tree.leaves["/etc/hosts"].content == HOSTS.content
+
+
+def test_a_network_that_goes_away_is_taken_down(machine: CloudMachine) -> None:
+    machine.apply(
+        PutFile("/etc/systemd/network/1.network", b"[Match]", "network"),
+        PutFile("/etc/systemd/network/1.netdev", b"[NetDev]", "network"),
+    )
+    machine.apply()
+    assert machine.units.calls == ["try-restart systemd-networkd.service"]
+
+
 def test_a_unit_that_goes_away_is_stopped_and_disabled(machine: CloudMachine) -> None:
     machine.apply(
         PutFile(UNIT, b"[Service]", "units[0]"),
