@@ -6,7 +6,7 @@ import re
 
 from cloud_config.document import contents, places
 from cloud_config.document.checked import Group, Said
-from cloud_config.document.checking import Checker, shown
+from cloud_config.document.checking import Checker
 from cloud_config.document.findings import Level
 from cloud_config.document.model import (
     Coreos,
@@ -19,6 +19,7 @@ from cloud_config.document.model import (
     Unit,
     User,
 )
+from cloud_config.document.showing import shown
 
 _MAX_CONTENT = 16 << 20  # bytes of all files together, unpacked
 _SUFFIX = re.compile(
@@ -92,7 +93,7 @@ def _files(said: Group, checker: Checker) -> tuple[FileToWrite, ...]:
         if total > _MAX_CONTENT:
             checker.say(item.line, Level.ERROR, f"files hold more than {_MAX_CONTENT} bytes")
             break
-        path = places.normal(item.text("path"))
+        path = places.real(item.text("path"))
         found.append(FileToWrite(path, item.line, content, _mode(item), item.text("owner")))
     return tuple(found)
 
@@ -131,8 +132,8 @@ def _coreos(said: Group | None, checker: Checker) -> Coreos:
 
 
 def _option_lines(said: Group) -> dict[str, int]:
-    tables = {name: said.group(name) for name in ("update", "locksmith", "etcd2", "fleet")}
-    tables |= {name: said.group(name) for name in ("flannel", "oem")}
+    names = ("update", "locksmith", "etcd2", "fleet", "flannel", "oem")
+    tables = {name: said.group(name) for name in names}
     return {
         f"coreos.{name}.{key}": line
         for name, table in tables.items()
@@ -151,7 +152,7 @@ def _has_suffix(unit: Group, checker: Checker) -> bool:
     name = unit.text("name")
     if _SUFFIX.search(name):
         return True
-    message = f'unit name "{name}" has no suffix such as .service and is left out'
+    message = f'unit name "{shown(name)}" has no suffix such as .service and is left out'
     checker.say(unit.lines["name"], Level.WARNING, message)
     return False
 
@@ -159,10 +160,11 @@ def _has_suffix(unit: Group, checker: Checker) -> bool:
 def _unit(said: Group, checker: Checker) -> Unit:
     drop_ins = []
     for item in said.groups("drop_ins"):
-        if item.text("name").endswith(".conf"):
-            drop_ins.append(DropIn(item.text("name"), item.text("content")))
+        name = item.text("name")
+        if name.endswith(".conf"):
+            drop_ins.append(DropIn(name, item.text("content")))
         else:
-            message = f'drop-in name "{item.text("name")}" does not end in .conf and is left out'
+            message = f'drop-in name "{shown(name)}" does not end in .conf and is left out'
             checker.say(item.lines["name"], Level.WARNING, message)
     return Unit(
         name=said.text("name"),

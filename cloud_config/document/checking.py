@@ -17,10 +17,10 @@ from cloud_config.document.checked import Group, Said, Value
 from cloud_config.document.findings import Finding, Level
 from cloud_config.document.keys import Fields, Items, Kind, Leaf, Shape, human_type
 from cloud_config.document.scalars import Resolved
+from cloud_config.document.showing import shown
 from cloud_config.document.suggesting import advice
 from cloud_config.document.yamltree import Listing, Mapping, Node, Scalar
 
-_SHOWN = 80  # characters of a value in a message
 _FITS = {
     Kind.TEXT: {Resolved.TEXT, Resolved.WHOLE, Resolved.NUMBER, Resolved.FLAG},
     Kind.FLAG: {Resolved.FLAG},
@@ -134,9 +134,3 @@ def _said(node: Scalar, leaf: Leaf, line: int) -> Said | None:
         case _:
             text = content.decode("utf-8", "replace")
     return Said(text, line, content)
-
-
-def shown(text: str) -> str:
-    """A value for a message: one line, not too long, nothing a terminal obeys."""
-    clean = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[:_SHOWN])
-    return clean + ("..." if len(text) > _SHOWN else "")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import posixpath
 
+from cloud_config.document.showing import shown
+
 ALLOWED = ("/etc", "/var", "/home", "/root", "/run")
 ALLOWED_WORDS = "/etc, /var, /home, /root and /run"
 
@@ -13,6 +15,15 @@ def normal(path: str) -> str:
     return posixpath.normpath("/" + path.lstrip("/")) if path.startswith("/") else path
 
 
+def real(path: str) -> str:
+    """A normal path as it is written to: /opt and /srv are links into /var on every image.
+
+    The binaries of many a document go below /opt.
+    """
+    path = normal(path)
+    return f"/var{path}" if path.startswith(("/opt/", "/srv/")) else path
+
+
 def below(path: str, tree: str) -> bool:
     """Whether a normal path is inside of a tree, not the tree itself."""
     return path.startswith(tree + "/")
@@ -20,12 +31,12 @@ def below(path: str, tree: str) -> bool:
 
 def objection(path: str) -> str:
     """Why nothing is written to ``path``, in words; empty if it may be."""
-    if below(normal(path), "/usr"):
+    if below(real(path), "/usr"):
         return "file cannot be written to a read-only filesystem"
     if not path.startswith("/"):
-        return f'path "{path}" is not absolute'
-    if not any(below(normal(path), tree) for tree in ALLOWED):
-        return f'path "{path}" is not below {ALLOWED_WORDS}'
+        return f'path "{shown(path)}" is not absolute'
+    if not any(below(real(path), tree) for tree in ALLOWED):
+        return f'path "{shown(path)}" is not below {ALLOWED_WORDS}'
     return ""
 
 
@@ -34,8 +45,4 @@ def mount_objection(path: str) -> str:
 
     /home, /srv and /opt lie on the state partition, like everything in /var.
     """
-    where = normal(path)
-    on_state = ("/home", "/srv", "/opt")
-    if where in on_state or any(below(where, tree) for tree in on_state):
-        return ""
-    return objection(path)
+    return "" if normal(path) in {"/home", "/srv", "/opt"} else objection(path)

@@ -48,8 +48,8 @@ def substitute(text: bytes, addresses: Mapping[str, str]) -> tuple[bytes, dict[s
         if match[1]:
             return b"$" + match[2]
         address = _address(addresses.get(name, ""))
-        if not address:
-            missing.setdefault(name, text.count(b"\n", 0, match.start()) + 1)
+        if not address and name not in missing:
+            missing[name] = text.count(b"\n", 0, match.start()) + 1
         return address
 
     return _VARIABLE.sub(replacement, text), missing

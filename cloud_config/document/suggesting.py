@@ -26,11 +26,10 @@ def advice(name: str, shape: Fields, path: str = "") -> str:
     near = difflib.get_close_matches(name, [key.name for key in shape.keys], n=1, cutoff=_NEAR)
     if near:
         return f' (did you mean "{near[0]}"?)'
-    if not path or path == "coreos":
-        places = [place for place in _places().get(name, ()) if place != name]
-        if places:
-            return f' (did you mean "{places[0]}"?)'
-    return ""
+    if path and DOCUMENT.named(name):
+        return f' (did you mean "{name}" at the top of the document?)'
+    places = _places().get(name, ()) if path in {"", "coreos"} else ()
+    return f' (did you mean "{places[0]}"?)' if places else ""
 
 
 @cache

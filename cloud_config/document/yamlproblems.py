@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import yaml
 from yaml.reader import ReaderError
 
+from cloud_config.document.showing import shown
+
 _REWORDED = (
     (
         r"^found character .* that cannot start any token.*",
@@ -63,7 +65,7 @@ def explained(error: yaml.YAMLError, text: str) -> Problem:
     if message == _AT_CONTEXT and error.context_mark is not None:
         mark = error.context_mark
     last = max(len(text.splitlines()), 1)
-    return Problem(min(mark.line + 1, last) if mark else 1, message)
+    return Problem(min(mark.line + 1, last) if mark else 1, shown(message))
 
 
 def _line_of(error: ReaderError, text: str) -> int:

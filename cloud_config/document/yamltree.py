@@ -31,6 +31,7 @@ from yaml.events import (
 
 from cloud_config.document.findings import Finding, Level
 from cloud_config.document.keys import underscored
+from cloud_config.document.showing import shown
 from cloud_config.document.yamlproblems import Problem, explained
 
 MAX_BYTES = 1 << 20
@@ -188,7 +189,7 @@ class _Builder:
     def _alias(self, event: AliasEvent, line: int) -> None:
         node = self._anchors.get(str(event.anchor))
         if node is None:
-            raise _RefusedError(line, f"unknown anchor '{event.anchor}' referenced")
+            raise _RefusedError(line, f"unknown anchor '{shown(str(event.anchor))}' referenced")
         if isinstance(node, Scalar):
             self._add(node, AliasEvent(None), line)
         else:
@@ -226,7 +227,7 @@ class _Builder:
             self._merge(mapping, node)
             return
         if name in mapping.entries:
-            self._warn(line, f'duplicate key "{name}" (the last one counts)')
+            self._warn(line, f'duplicate key "{shown(name)}" (the last one counts)')
         mapping.entries[name] = (line, node)
 
     @staticmethod

@@ -1,0 +1,300 @@
+"""The findings of a document are those of coreos-cloudinit's validator.
+
+The cases state its behaviour as its own tests do; documents here are complete
+enough that nothing else is to be said about them.
+"""
+
+import pytest
+
+from cloud_config.document.interpreting import interpret
+from cloud_config.document.reading import read
+from cloud_config.document.substitution import SAMPLES
+
+
+def findings(text: str) -> list[str]:
+    return [str(finding) for finding in read(text).findings]
+
+
+FILE = "write_files:\n  - path: /etc/x\n"
+
+SILENT = {
+    "nothing": "",
+    "only comments": "#cloud-config\n# nothing\n",
+    "a name": "hostname: test\n",
+    "a number as text": "hostname: 4\n",
+    "a boolean as text": "hostname: true\n",
+    "an empty value": 'hostname: ""\n',
+    "a list of keys": "ssh_authorized_keys:\n  - key\n",
+    "a user": "users:\n  - name: good\n",
+    "an octal mode": f"{FILE}    permissions: 0744\n",
+    "a quoted octal mode": f"{FILE}    permissions: '0744'\n",
+    "a mode without zero": f"{FILE}    permissions: 744\n",
+    "a quoted mode without zero": f"{FILE}    permissions: '744'\n",
+    "four digits": f"{FILE}    permissions: '04755'\n",
+    "plain base64": f"{FILE}    encoding: base64\n    content: aGVsbG8K\n",
+    "base64 over lines": f"{FILE}    encoding: b64\n    content: |\n      aGVs\n      bG8K\n",
+    "bytes": f"{FILE}    content: !!binary aGVsbG8K\n",
+    "base64 as bytes": f"{FILE}    encoding: base64\n    content: !!binary YUdWc2JHOEsK\n",
+    "gzip as bytes": f"{FILE}    encoding: gzip\n"
+    "    content: !!binary H4sIAOC3tVQAA8tIzcnJ5wIAIDA6NgYAAAA=\n",
+    "gzip in base64": f"{FILE}    encoding: gz+b64\n"
+    "    content: H4sIAOC3tVQAA8tIzcnJ5wIAIDA6NgYAAAA=\n",
+    "off is a word": "coreos:\n  update:\n    reboot-strategy: off\n",
+    "an integer": "coreos:\n  fleet:\n    verbosity: 2\n",
+    "an integer as a float": "coreos:\n  fleet:\n    etcd_request_timeout: 2\n",
+    "a flag": "coreos:\n  units:\n    - name: a.service\n      enable: yes\n",
+    "a discovery URL": "coreos:\n  etcd2:\n    discovery: https://discovery.etcd.io/00\n",
+    "another discovery URL": "coreos:\n  etcd2:\n    discovery: http://custom.domain/mytoken\n",
+    "a window": 'coreos:\n  locksmith:\n    window-start: "Thu 04:00"\n    window-length: 1h30m\n',
+    "a window without a day": 'coreos:\n  locksmith:\n    window_start: "4:00"\n',
+    "a day in capitals": 'coreos:\n  locksmith:\n    window_start: "SUN 23:59"\n',
+    "hosts": "manage_etc_hosts: localhost\n",
+    "merged keys": "users:\n  - &a {name: a, shell: /bin/sh}\n  - <<: *a\n    name: b\n",
+}
+
+
+@pytest.mark.parametrize("text", SILENT.values(), ids=SILENT)
+def test_nothing_is_said_about_a_correct_document(text: str) -> None:
+    assert not findings(text)
+
+
+WARNINGS = [
+    ("test:\n", 'line 1: warning: unrecognized key "test"'),
+    ("coreos:\n  flannel:\n    bad:\n", 'line 3: warning: unrecognized key "bad"'),
+    ("hostname:\n", 'line 1: warning: incorrect type for "hostname" (want string)'),
+    ("hostname:\n  name:\n", 'line 1: warning: incorrect type for "hostname" (want string)'),
+    ("hostname:\n  - name\n", 'line 1: warning: incorrect type for "hostname" (want string)'),
+    ("coreos: true\n", 'line 1: warning: incorrect type for "coreos" (want struct)'),
+    ("coreos: 4\n", 'line 1: warning: incorrect type for "coreos" (want struct)'),
+    ("coreos:\n  - hello\n", 'line 1: warning: incorrect type for "coreos" (want struct)'),
+    (
+        "ssh_authorized_keys: key\n",
+        'line 1: warning: incorrect type for "ssh_authorized_keys" (want []string)',
+    ),
+    (
+        "ssh-authorized-keys:\n  key: value\n",
+        'line 1: warning: incorrect type for "ssh_authorized_keys" (want []string)',
+    ),
+    (
+        "ssh_authorized_keys:\n  - key: value\n",
+        'line 2: warning: incorrect type for "ssh_authorized_keys[0]" (want string)',
+    ),
+    ("users:\n  true\n", 'line 1: warning: incorrect type for "users" (want []struct)'),
+    ("users:\n  bad:\n", 'line 1: warning: incorrect type for "users" (want []struct)'),
+    (
+        "users:\n  - name: hi\n  - true\n",
+        'line 3: warning: incorrect type for "users[1]" (want struct)',
+    ),
+    ("users:\n  - - bad\n", 'line 2: warning: incorrect type for "users[0]" (want struct)'),
+    (
+        "coreos:\n  units:\n    - name: a.service\n      enable: 4\n",
+        'line 4: warning: incorrect type for "enable" (want bool)',
+    ),
+    (
+        'coreos:\n  units:\n    - name: a.service\n      enable: "true"\n',
+        'line 4: warning: incorrect type for "enable" (want bool)',
+    ),
+    (
+        "coreos:\n  units:\n    - name: a.service\n      enable:\n      - bad\n",
+        'line 4: warning: incorrect type for "enable" (want bool)',
+    ),
+    (
+        "coreos:\n  fleet:\n    verbosity: high\n",
+        'line 3: warning: incorrect type for "verbosity" (want int)',
+    ),
+    (
+        "coreos:\n  fleet:\n    etcd_request_timeout: soon\n",
+        'line 3: warning: incorrect type for "etcd_request_timeout" (want float64)',
+    ),
+    ("coreos:\n  etcd2:\n    discovery: disco\n", "line 3: warning: discovery URL is not valid"),
+    (
+        "coreos:\n  etcd2:\n    ca_file: /x\n",
+        (
+            'line 3: warning: deprecated key "ca_file" '
+            "(ca_file obsoleted by trusted_ca_file and client_cert_auth)"
+        ),
+    ),
+    (
+        "users:\n  - name: a\n    coreos-ssh-import-github: b\n",
+        (
+            'line 3: warning: deprecated key "coreos_ssh_import_github" '
+            "(trying to fetch from a remote endpoint introduces too many intermittent errors)"
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), WARNINGS)
+def test_what_is_left_out_is_a_warning(text: str, message: str) -> None:
+    assert findings(text) == [message]
+
+
+ERRORS = [
+    (
+        "coreos:\n  units:\n    - name: a.service\n      command: lol\n",
+        "line 4: error: invalid value lol",
+    ),
+    ("coreos:\n  update:\n    reboot_strategy: always\n", "line 3: error: invalid value always"),
+    ("coreos:\n  update:\n    reboot-strategy: false\n", "line 3: error: invalid value false"),
+    (
+        "coreos:\n  update:\n    reboot-strategy: best-effort\n",
+        "line 3: error: invalid value best-effort",
+    ),
+    ("manage_etc_hosts: true\n", "line 1: error: invalid value true"),
+    (f"{FILE}    permissions: u+x\n", "line 3: error: invalid value u+x"),
+    (f"{FILE}    permissions: '8'\n", "line 3: error: invalid value 8"),
+    ('coreos:\n  locksmith:\n    window_start: "25:00"\n', "line 3: error: invalid value 25:00"),
+    ("coreos:\n  locksmith:\n    window_length: long!\n", "line 3: error: invalid value long!"),
+    ("coreos:\n  etcd2:\n    proxy: yes\n", "line 3: error: invalid value yes"),
+    (
+        f"{FILE}    encoding: base64\n    content: !!binary aGVsbG8K\n",
+        'line 4: error: content cannot be decoded as "base64"',
+    ),
+    (
+        f"{FILE}    encoding: gzip\n    content: no gzip\n",
+        'line 4: error: content cannot be decoded as "gzip"',
+    ),
+    (
+        f"{FILE}    encoding: gzip+base64\n    content: aGVsbG8K\n",
+        'line 4: error: content cannot be decoded as "gzip+base64"',
+    ),
+    (
+        "write_files:\n  - path: /usr/invalid\n",
+        "line 2: error: file cannot be written to a read-only filesystem",
+    ),
+    (
+        "write-files:\n  - content: x\n    path: /tmp/../usr/invalid\n",
+        "line 3: error: file cannot be written to a read-only filesystem",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), ERRORS)
+def test_what_cannot_be_done_is_an_error(text: str, message: str) -> None:
+    assert findings(text) == [message]
+
+
+def test_an_unknown_encoding_is_no_value_and_decodes_nothing() -> None:
+    assert findings(f"{FILE}    encoding: custom\n    content: hello\n") == [
+        "line 3: error: invalid value custom",
+        'line 4: error: content cannot be decoded as "custom"',
+    ]
+
+
+@pytest.mark.parametrize("key", ["write_files", "write-files"])
+def test_files_below_coreos_are_pointed_out(key: str) -> None:
+    said = findings(f"coreos:\n  {key}:\n    - path: /etc/x\n")
+    assert said[0] == "line 2: info: write_files doesn't belong under coreos"
+    assert said[1].startswith('line 2: warning: unrecognized key "write_files"')
+
+
+SYNTAX = [
+    ("\t", "line 1: error: found character that cannot start any token"),
+    ("a:\na", "line 2: error: could not find expected ':'"),
+    ("#hello\na:\na", "line 3: error: could not find expected ':'"),
+    ("a: [1,\n2\nb: 3", "line 3: error: did not find expected ',' or ']'"),
+    ("a:\n  - b\n c: d", "line 3: error: did not find expected key"),
+    ("- a\nb: c", "line 2: error: did not find expected '-' indicator"),
+    ("a: b: c", "line 1: error: mapping values are not allowed in this context"),
+    ("\na: *x", "line 2: error: unknown anchor 'x' referenced"),
+    ("a: 1\nb: \x07", "line 2: error: control characters are not allowed"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), SYNTAX)
+def test_a_syntax_error_has_its_line_and_the_words_of_libyaml(text: str, message: str) -> None:
+    assert findings(text) == [message]
+
+
+HINTS = [
+    ("hostnme: x\n", 'unrecognized key "hostnme" (did you mean "hostname"?)'),
+    ("users:\n  - name: a\n    pass: x\n", 'unrecognized key "pass" (did you mean "passwd"?)'),
+    ("units: []\n", 'unrecognized key "units" (did you mean "coreos.units"?)'),
+    ("reboot-strategy: off\n", '"reboot_strategy" (did you mean "coreos.update.reboot_strategy"?)'),
+    ("coreos:\n  hostname: x\n", 'unrecognized key "hostname" (did you mean "hostname" at the top'),
+    ("runcmd: []\n", 'unrecognized key "runcmd" (a key of cloud-init; '),
+    ("users:\n  - name: a\n    sudo: yes\n", 'unrecognized key "sudo" (a key of cloud-init; '),
+]
+
+
+@pytest.mark.parametrize(("text", "hint"), HINTS)
+def test_a_hint_says_what_may_have_been_meant(text: str, hint: str) -> None:
+    (said,) = findings(text)
+    assert hint in said
+    assert ": warning: " in said
+
+
+def test_a_key_given_twice_is_told_and_the_last_one_counts() -> None:
+    reading = read("hostname: a\nhost-name: b\nhostname: c\n")
+    assert reading.document.hostname == "c"
+    assert str(reading.findings[1]) == (
+        'line 3: warning: duplicate key "hostname" (the last one counts)'
+    )
+
+
+def test_findings_come_in_the_order_of_lines() -> None:
+    said = read("b: 1\ncoreos: {update: {group: [x]}}\na: 1\nmanage_etc_hosts: x\n").findings
+    assert [finding.line for finding in said] == [1, 2, 3, 4]
+
+
+def test_no_secret_is_quoted() -> None:
+    text = (
+        'users:\n  - name: a\n    passwd: "se:cret"\n    ssh_authorized_keys: secret\n'
+        "coreos:\n  locksmith:\n    etcd_password: [secret]\n"
+        '  fleet: {etcd_password: "sec\\0ret"}\n'
+    )
+    said = " ".join(findings(text))
+    assert "invalid value for" in said
+    assert "secret" not in said.replace("se:cret", "secret")
+
+
+def test_a_value_in_a_message_is_one_short_line_without_control_characters() -> None:
+    (said,) = findings(f'manage_etc_hosts: "\\e[31m\\n{"x" * 500}"\n')
+    assert said.startswith("line 1: error: invalid value \\x1b[31m\\x0a")
+    assert len(said) < 140
+
+
+def test_a_document_that_is_a_list_is_an_error() -> None:
+    assert findings("- a\n") == ["line 1: error: document is not a mapping of keys to values"]
+
+
+def test_only_the_first_document_of_a_file_is_read() -> None:
+    reading = read("hostname: a\n---\nhostname: b\n")
+    assert reading.document.hostname == "a"
+    assert reading.findings[0].line == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("users:\n  -\n    name: [x]\n", 3),
+        ("users:\n  -\n    true\n", 2),
+        ("users:\n\n  - # a comment\n    # another\n    true\n", 3),
+        ("users: [\n  true]\n", 2),
+        ("users:\n  - &a\n    true\n", 2),
+    ],
+)
+def test_an_item_is_at_the_line_of_its_dash(text: str, line: int) -> None:
+    assert read(text).findings[0].line == line
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("users:\n  - gecos: x\n", 'line 2: warning: users[0] has no "name" and is left out'),
+        ("write_files:\n  - path: ''\n", 'write_files[0] has no "path" and is left out'),
+        ("write_files:\n  - path: etc/x\n", 'path "etc/x" is not absolute'),
+        ("write_files:\n  - path: /mnt/x\n", 'path "/mnt/x" is not below /etc, /var, /home'),
+        ("coreos:\n  units:\n    - name: stop\n", 'unit name "stop" has no suffix'),
+        ("users:\n  - name: a\n    passwd: secret\n", "passwd does not look like a hash"),
+    ],
+)
+def test_what_would_silently_do_nothing_is_told(text: str, message: str) -> None:
+    (said,) = findings(text)
+    assert message in said
+    assert "secret" not in said
+
+
+def test_variables_are_checked_as_the_addresses_they_will_be() -> None:
+    text = b"#cloud-config\nhostname: ip-$private_ipv4\nntp: {servers: [$private_ipv6]}\n"
+    assert not interpret(text, SAMPLES).findings
