@@ -90,12 +90,17 @@ class ImageSteps:
             "tools": self.trees.tools.digest,
             "stub": self.trees.stub.key,
             "architecture": request.architecture,
+            "platform": request.platform,
             "arguments": request.command_line,
         }
 
         def make(out: Path) -> None:
             options = UkiOptions(
-                request.architecture, self.kernel_release, self.root_hash, request.command_line
+                request.architecture,
+                self.kernel_release,
+                self.root_hash,
+                request.command_line,
+                request.platform,
             )
             parts = UkiParts(
                 self._result(self.trees.stub) / efifiles.STUB.file,

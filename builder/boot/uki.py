@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hostio.runner import Command, Runner
 from osmodel.faults import HostFailure
 from osmodel.partitions import checked_root_hash
+from osmodel.platforms import Platform
 from osmodel.uki import UkiIdentity, identify
 
 EFI_NAMES = {"x86_64": "x64", "arm64": "aa64"}
@@ -20,9 +20,14 @@ _ALWAYS = (
     "systemd.gpt_auto=no",
     "systemd.crash_action=reboot",
     "systemd.default_device_timeout_sec=120",
-    "console=tty0",
 )
-_CONSOLES = {"x86_64": "console=ttyS0,115200", "arm64": "console=ttyAMA0,115200"}
+_CONSOLES = {
+    "x86_64": ("console=tty0", "console=ttyS0,115200"),
+    "arm64": ("console=tty0", "console=ttyAMA0,115200"),
+}
+# A board's device tree names its serial port, which differs from model to
+# model; the kernel asks it as long as no console is named here.
+_BOARD_CONSOLES: tuple[str, ...] = ()
 _QUIET = ("quiet", "loglevel=4", "systemd.show_status=auto")
 
 
@@ -35,22 +40,26 @@ class UkiOptions:
         kernel_release: what ``uname -r`` will print.
         root_hash: of the root it opens, 64 hex digits.
         arguments: kernel arguments beside the usual ones.
+        platform: how the machine boots.
     """
 
     architecture: str
     kernel_release: str
     root_hash: str
     arguments: tuple[str, ...] = ()
+    platform: Platform = Platform.UEFI
 
 
-def command_line(architecture: str, root_hash: str, arguments: Sequence[str] = ()) -> str:
+def command_line(options: UkiOptions) -> str:
     """The kernel command line of an image.
 
     Raises:
         InvalidInput: not a root hash.
     """
-    words = [f"roothash={checked_root_hash(root_hash)}", *_ALWAYS, _CONSOLES[architecture]]
-    return " ".join([*words, *_QUIET, *arguments])
+    on_board = options.platform is Platform.RASPBERRYPI
+    consoles = _BOARD_CONSOLES if on_board else _CONSOLES[options.architecture]
+    words = [f"roothash={checked_root_hash(options.root_hash)}", *_ALWAYS, *consoles]
+    return " ".join([*words, *_QUIET, *options.arguments])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +75,7 @@ class UkiParts:
 def uki_command(parts: UkiParts, out: Path, options: UkiOptions) -> Command:
     """The call that joins the parts."""
     efi = EFI_NAMES[options.architecture]
-    line = command_line(options.architecture, options.root_hash, options.arguments)
+    line = command_line(options)
     return Command(
         [
             "ukify", "build",

@@ -187,7 +187,7 @@ def test_ukify_agrees_on_who_an_image_is(tools: Runner, tmp_path: Path, twice: T
     options = uki.UkiOptions("x86_64", "6.12", HASH, ("extra=1",))
     made = twice(lambda out: uki.make_uki(tools, parts, out, options))
     seen = json.loads(tools.run(Command(["ukify", "inspect", str(made), "--json=short"])))
-    assert seen[".cmdline"]["text"].rstrip("\0\n") == uki.command_line("x86_64", HASH, ("extra=1",))
+    assert seen[".cmdline"]["text"].rstrip("\0\n") == uki.command_line(options)
     assert seen[".uname"]["text"].startswith("6.12")
     assert seen[".initrd"]["size"] == 6000
 

@@ -8,6 +8,7 @@ from builder.boot import disk, erofs, esp, formats, hashtree, uki
 from hostio.runner import Command
 from osmodel import gpt, partitions, verity
 from osmodel.faults import HostFailure, InvalidInput
+from osmodel.platforms import Platform
 from tests.fakes.runner import ScriptedRunner
 from tests.unit.test_uki import image as kernel_image
 
@@ -50,7 +51,7 @@ def test_a_hash_tree_needs_whole_blocks(tmp_path: Path, size: int) -> None:
 
 
 def test_the_command_line_restarts_whatever_goes_wrong() -> None:
-    line = uki.command_line("x86_64", HASH, ["extra=1"])
+    line = uki.command_line(uki.UkiOptions("x86_64", "6.12", HASH, ("extra=1",)))
     assert line == (
         f"roothash={HASH} ro gpt panic=10 oops=panic systemd.gpt_auto=no "
         "systemd.crash_action=reboot systemd.default_device_timeout_sec=120 console=tty0 "
@@ -60,7 +61,13 @@ def test_the_command_line_restarts_whatever_goes_wrong() -> None:
 
 def test_a_command_line_without_root_hash_is_refused() -> None:
     with pytest.raises(InvalidInput, match="64 hex digits"):
-        uki.command_line("x86_64", "12")
+        uki.command_line(uki.UkiOptions("x86_64", "6.12", "12"))
+
+
+def test_a_board_names_its_console_itself() -> None:
+    options = uki.UkiOptions("arm64", "6.12", HASH, platform=Platform.RASPBERRYPI)
+    assert "console=" not in uki.command_line(options)
+    assert "panic=10" in uki.command_line(options)
 
 
 def test_a_kernel_image_is_joined_by_ukify() -> None:
@@ -69,7 +76,7 @@ def test_a_kernel_image_is_joined_by_ukify() -> None:
     command = uki.uki_command(parts, Path("/o"), options)
     assert list(command.argv) == [
         "ukify", "build", "--linux=/k", "--initrd=/i",
-        f"--cmdline={uki.command_line('arm64', HASH)}", "--os-release=@/r", "--uname=6.12",
+        f"--cmdline={uki.command_line(options)}", "--os-release=@/r", "--uname=6.12",
         "--efi-arch=aa64", "--stub=/s", "--output=/o",
     ]  # fmt: skip
 
