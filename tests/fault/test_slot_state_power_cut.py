@@ -121,7 +121,6 @@ def test_afterwards_both_copies_agree(pair: str, change: str) -> None:
 
 @pytest.mark.parametrize(("pair", "change"), CASES)
 def test_a_second_cut_while_it_is_mended_loses_nothing(pair: str, change: str) -> None:
-    meant = states_on_the_way(pair, change)
     for first in range(4):
         esp = medium(pair, Power(first))
         try:
@@ -135,6 +134,7 @@ def test_a_second_cut_while_it_is_mended_loses_nothing(pair: str, change: str) -
             try:
                 SlotFiles(again).sweep()
             except PowerCut:
+                # A sweep changes nothing, but it drops a slot whose image is gone.
+                dropped = {("a", "good", "none")} if len(files) == 1 else set()
                 for _, after in again.aftermaths():
-                    # A sweep also drops a slot whose image is gone.
-                    assert state_of(after) in {*meant, ("a", "good", "none")}
+                    assert state_of(after) in {state_of(small), *dropped}
