@@ -13,7 +13,6 @@ Source: YAML 1.1; of a stream with several documents the first is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import yaml
@@ -78,8 +77,16 @@ class Mapping:
 Node = Scalar | Listing | Mapping
 
 
-def parse(text: str) -> tuple[Node | None, list[Finding]]:
+Loader = type[yaml.SafeLoader] | type[yaml.CSafeLoader]
+FASTEST: Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def parse(text: str, *, loader: Loader = FASTEST) -> tuple[Node | None, list[Finding]]:
     """Read the first document of ``text``.
+
+    Args:
+        text: YAML.
+        loader: whose parser is used; both make the same tree.
 
     Returns:
         The root, or ``None`` for an empty text or one with a syntax error, and
@@ -89,7 +96,7 @@ def parse(text: str) -> tuple[Node | None, list[Finding]]:
         return None, [Finding(1, Level.ERROR, f"document is larger than {MAX_BYTES} bytes")]
     builder = _Builder(text)
     try:
-        for event in _events(text):
+        for event in yaml.parse(text, Loader=loader):
             if builder.take(event):
                 break
     except yaml.YAMLError as error:
@@ -99,11 +106,6 @@ def parse(text: str) -> tuple[Node | None, list[Finding]]:
         problem = refused.problem
         return None, [*builder.findings, Finding(problem.line, Level.ERROR, problem.message)]
     return builder.root, builder.findings
-
-
-def _events(text: str) -> Iterator[Event]:
-    """Events of the fastest loader there is; both say the same."""
-    return iter(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
 
 
 class _RefusedError(Exception):
