@@ -37,7 +37,26 @@ NODE_LOCK = Path(__file__).parents[2] / "images/node/lock/x86_64.lock"
 NOBODY = 65534
 PRINTABLE = st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"])
 # What has a meaning somewhere in systemd or a shell comes more often than by chance.
-VALUE = st.text(st.one_of(st.sampled_from("%\\\"'$`{}#; \tnHx0"), PRINTABLE), min_size=1)
+SPECIAL = [
+    "%",
+    "%%",
+    "%H",
+    "%n",
+    "\\",
+    "\\n",
+    "\\x41",
+    '"',
+    "'",
+    "$",
+    "$X",
+    "${X}",
+    "`id`",
+    " ",
+    "\t",
+    "#",
+    ";",
+]
+VALUE = st.lists(st.one_of(st.sampled_from(SPECIAL), PRINTABLE), min_size=1).map("".join)
 Show = Callable[[str], str]
 ONCE = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
