@@ -34,6 +34,18 @@ def checked_path(path: str) -> str:
     return path
 
 
+def checked_device(path: str) -> str:
+    """A device that may hold a file system, as it is.
+
+    Raises:
+        InvalidInput: not a path below /dev.
+    """
+    _check_form(path)
+    if not path.startswith("/dev/"):
+        raise InvalidInput(f"{path}: not below /dev")
+    return path
+
+
 def mount_point(path: str, links: Mapping[str, str]) -> str:
     """The real path of a mount point.
 
@@ -55,10 +67,10 @@ def mount_point(path: str, links: Mapping[str, str]) -> str:
 
 
 def _check_form(path: str) -> None:
+    if len(path.encode(errors="replace")) > _LONGEST or not path.isprintable():
+        raise InvalidInput("a path that no file should have")
     if not path.startswith("/") or posixpath.normpath(path) != path or path.startswith("//"):
         raise InvalidInput(f"{path}: not an absolute path in its shortest form")
-    if len(path.encode(errors="replace")) > _LONGEST or not path.isprintable():
-        raise InvalidInput("a path that no file can have")
 
 
 def _is_below(path: str, trees: tuple[str, ...]) -> bool:

@@ -10,6 +10,7 @@ Source: coreos-cloudinit f1f0405, initialize/config.go.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -43,6 +44,8 @@ from cloud_config.planning.share import Share, total, warned
 from cloud_config.planning.storage import storage
 from cloud_config.planning.units import units
 from cloud_config.planning.updates import settings
+
+_ZONE = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,19 +94,17 @@ def plan(document: Document, facts: Facts, scripts: Sequence[bytes] = ()) -> Pla
 def _names(document: Document, facts: Facts) -> Share:
     """The host name, the platform's if the document has none, and the time zone."""
     share = Share()
-    if document.hostname:
-        share += Share(files=(SetHostname(document.hostname),))
-    elif facts.metadata.hostname:
-        share += _platform_name(facts.metadata.hostname)
-    if document.timezone:
+    for name, origin in ((document.hostname, "hostname"), (facts.metadata.hostname, "metadata")):
+        if is_host_name(name):
+            share += Share(files=(SetHostname(name, origin),))
+            break
+        if name:
+            share += warned(f"{origin}: no name that a machine can have; it is left alone")
+    if _ZONE.fullmatch(document.timezone):
         share += Share(files=(SetTimezone(document.timezone),))
+    elif document.timezone:
+        share += warned("timezone: no name of a zone; it is left alone")
     return share
-
-
-def _platform_name(name: str) -> Share:
-    if not is_host_name(name):
-        return warned("metadata: the platform's host name is none; it is left alone")
-    return Share(files=(SetHostname(name, "metadata"),))
 
 
 def _files_and_units(document: Document, facts: Facts) -> Share:

@@ -18,12 +18,13 @@ from cloud_config.planning.actions import (
     PutFile,
     ReloadManager,
 )
-from cloud_config.planning.places import mount_point
+from cloud_config.planning.places import checked_device, mount_point
 from cloud_config.planning.share import Share, generated, refused
 from cloud_config.planning.unitnames import from_path, instance
 from osmodel.faults import InvalidInput
 
 ORIGIN = "storage.filesystems"
+FORMATS = ("ext4", "vfat")
 
 
 def storage(items: Sequence[Filesystem], links: Mapping[str, str]) -> Share:
@@ -31,10 +32,11 @@ def storage(items: Sequence[Filesystem], links: Mapping[str, str]) -> Share:
     share = Share()
     mounts: dict[str, PutFile] = {}
     for item in items:
-        if not item.path:
-            share += Share(files=(_formatting(item),))
-            continue
         try:
+            formatting = _formatting(item)
+            if not item.path:
+                share += Share(files=(formatting,))
+                continue
             where = mount_point(item.path, links)
             made = _mount(item, name := from_path(where, "mount"), where)
         except InvalidInput as fault:
@@ -44,7 +46,7 @@ def storage(items: Sequence[Filesystem], links: Mapping[str, str]) -> Share:
             share += refused(f"{ORIGIN}: {item.path}: two disks for one place", item.line)
         else:
             mounts[name] = made
-            share += Share(files=(_formatting(item),))
+            share += Share(files=(formatting,))
     return share + Share(files=_mounting(mounts))
 
 
@@ -58,7 +60,9 @@ def _mounting(mounts: Mapping[str, PutFile]) -> tuple[Action, ...]:
 
 
 def _formatting(item: Filesystem) -> FormatDisk:
-    return FormatDisk(item.device, item.format, item.label, ORIGIN)
+    if item.format not in FORMATS or not (item.label.isascii() and item.label.isprintable()):
+        raise InvalidInput(f"{item.device}: no such file system or label")
+    return FormatDisk(checked_device(item.device), item.format, item.label, ORIGIN)
 
 
 def _mount(item: Filesystem, name: str, where: str) -> PutFile:
