@@ -24,6 +24,7 @@ OLD_UNIT = "etcd2.service"
 """Documents of the time start this unit; the image's etcd.service is its successor."""
 _ORIGIN = "coreos.etcd2"
 _SPECIFIER = re.compile(r"%[A-Za-z]")
+_STATE = re.compile(r"/var/lib/([A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*)/?")
 _TRUE = frozenset({"true", "1", "t", "yes", "on"})
 
 _UNCHANGED = """
@@ -68,10 +69,17 @@ def etcd2(options: Options, units: Sequence[Unit], facts: Facts) -> Share:
     environment = {f"ETCD_{key.upper()}": value for key, value in translated.items()}
     own = any(unit.name == OLD_UNIT and unit.content for unit in units)
     names = (UNIT, OLD_UNIT) if own else (UNIT,)
+    states = _state_directories(translated)
     return share + Share(
-        units=tuple(drop_in(name, environment, _ORIGIN) for name in names),
+        units=tuple(drop_in(name, environment, _ORIGIN, states=states) for name in names),
         restarts=tuple(action for name in names for action in restarted(name, _ORIGIN, facts)),
     )
+
+
+def _state_directories(options: Mapping[str, str]) -> list[str]:
+    """Its directories below /var/lib: the user etcd cannot make them there itself."""
+    found = (_STATE.fullmatch(options.get(key, "")) for key in ("data_dir", "wal_dir"))
+    return list(dict.fromkeys(match[1] for match in found if match))
 
 
 def _translated(options: Mapping[str, str]) -> dict[str, str]:

@@ -22,7 +22,12 @@ _FLANNEL_NAMES = {"interface": "IFACE"}
 
 
 def drop_in(
-    unit: str, environment: Mapping[str, str], origin: str, files: Sequence[str] = ()
+    unit: str,
+    environment: Mapping[str, str],
+    origin: str,
+    *,
+    files: Sequence[str] = (),
+    states: Sequence[str] = (),
 ) -> PutFile:
     """A drop-in that sets a service's environment.
 
@@ -31,6 +36,7 @@ def drop_in(
         environment: by variable.
         origin: the key that asked for it.
         files: environment files that it reads if they are there.
+        states: directories below /var/lib that are made for its user.
 
     Raises:
         InvalidInput: a value cannot be written in a unit file.
@@ -41,6 +47,7 @@ def drop_in(
         origin,
         environment=list(environment.items()),
         files=list(files),
+        states=list(states),
     )
 
 
@@ -58,7 +65,7 @@ def fleet(options: Options, facts: Facts) -> Share:
             FLEET_SECRETS, "environment", origin, 0o600, environment=list(secret.items())
         )
         files = (made,)
-    unit = drop_in(FLEET, names, origin, [FLEET_SECRETS] if secret else [])
+    unit = drop_in(FLEET, names, origin, files=[FLEET_SECRETS] if secret else [])
     return Share(files=files, units=(unit,), restarts=restarted(FLEET, origin, facts)) + complaints
 
 

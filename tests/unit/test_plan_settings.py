@@ -172,6 +172,17 @@ def test_etcd_2_options_keep_their_names_for_etcd_3() -> None:
     assert ("try-restart", "etcd.service") in commands(made)
 
 
+def test_etcd_s_own_directories_are_made_for_it() -> None:
+    made = planned(etcd2={"data_dir": "/var/lib/etcd2", "wal_dir": "/var/lib/etcd2/member/wal/"})
+    directories = [line for line in text(made, ETCD).splitlines() if "StateDirectory" in line]
+    assert directories == ["StateDirectory=etcd2", "StateDirectory=etcd2/member/wal"]
+
+
+@pytest.mark.parametrize("place", ["/var/lib/../etc", "/var/lib/a b", "/srv/etcd", "/var/lib/"])
+def test_a_directory_elsewhere_is_the_document_s_own_matter(place: str) -> None:
+    assert "StateDirectory" not in text(planned(etcd2={"data_dir": place}), ETCD)
+
+
 def test_short_forms_of_etcd_2_become_what_they_stood_for() -> None:
     made = planned(etcd2={"ca_file": "/c", "peer_ca_file": "/p", "debug": "true"})
     assert environment(text(made, ETCD)) == {
