@@ -290,7 +290,14 @@ class MountedEsp:
 
 @contextmanager
 def mounted_esp(runner: Runner, device: Path, at: Path = MOUNT_POINT) -> Iterator[Esp]:
-    """Check, mount, hand out and unmount the ESP.
+    """Check, mount, hand out and unmount the ESP; see :func:`mounted_fat`."""
+    with mounted_fat(runner, device, at) as root:
+        yield MountedEsp(root)
+
+
+@contextmanager
+def mounted_fat(runner: Runner, device: Path, at: Path = MOUNT_POINT) -> Iterator[Path]:
+    """Check and mount the ESP, hand out where, and unmount it.
 
     Args:
         runner: runs ``fsck.vfat``, ``mount`` and ``umount``.
@@ -310,7 +317,7 @@ def mounted_esp(runner: Runner, device: Path, at: Path = MOUNT_POINT) -> Iterato
     options = "rw,nosuid,nodev,noexec,umask=0077,flush"
     runner.run(Command(["mount", "-t", "vfat", "-o", options, str(device), str(at)]))
     try:
-        yield MountedEsp(at)
+        yield at
     finally:
         runner.run(Command(["umount", str(at)]))
 

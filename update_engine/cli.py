@@ -27,6 +27,7 @@ from update_engine.screen import (
     ProgressLine,
     show_configuration,
     show_explanation,
+    show_firmware,
     show_result,
     show_status,
 )
@@ -35,6 +36,7 @@ from update_engine.world import Releases, World
 if TYPE_CHECKING:
     from hostio.disks import SystemDisk
     from hostio.esp import Esp
+    from update_engine.firmware import Firmware
     from update_engine.trusting.sources import Source
     from update_engine.updating import Result
 
@@ -79,7 +81,24 @@ def parser() -> argparse.ArgumentParser:
                 action="store_true",
                 help="as the timer does: end quietly while backing off or turned off",
             )
+    _add_firmware(verbs)
     return top
+
+
+def _add_firmware(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "a board's own boot files: compare them with the image's, or replace them"
+    verb = verbs.add_parser(
+        "firmware",
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}. They belong to no slot and change only on"
+        " request. Do not cut the power during an update of them.",
+    )
+    verb.add_argument("action", choices=("status", "update"))
+    verb.add_argument(
+        "files", nargs="*", metavar="FILE", help="replace just these; config.txt only if named"
+    )
+    verb.add_argument("--json", action="store_true", help="print one line of JSON")
+    verb.add_argument("-v", "--verbose", action="store_true", help="say each step")
 
 
 def run(
@@ -96,6 +115,7 @@ def run(
         "apply": lambda: _apply(options, world, out),
         "why": lambda: _why(options, world, out),
         "rollback": lambda: _rollback(options, world, out),
+        "firmware": lambda: _firmware(options, world, out),
         "config": lambda: show_configuration(configuration.lines(), out, as_json=options.json),
     }
     try:
@@ -190,6 +210,23 @@ def _rollback(options: argparse.Namespace, world: World, out: TextIO) -> int:
     return status
 
 
+def _firmware(options: argparse.Namespace, world: World, out: TextIO) -> int:
+    if options.files and options.action == "status":
+        raise InvalidInput("`firmware status` takes no files: it lists all of them")
+    board = world.firmware()
+    # Comparing mounts the partition too, which one program at a time may do.
+    with world.lock():
+        if options.action == "status":
+            status = board.status()
+        else:
+            status = board.update(options.files, _tell_replaced)
+    return show_firmware(status, out, as_json=options.json)
+
+
+def _tell_replaced(name: str) -> None:
+    sys.stderr.write(f"{name}: replaced\n")
+
+
 def _finish(result: Result, options: argparse.Namespace, out: TextIO) -> int:
     from update_engine.updating import Ending  # noqa: PLC0415 - whoever calls this has loaded it
 
@@ -242,6 +279,16 @@ def _exists(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
+def _esp_node(disk: SystemDisk) -> Path:
+    from osmodel.partitions import ESP  # noqa: PLC0415 - status rarely looks at the disk
+    from update_engine.espreading import system_table  # noqa: PLC0415 - as above
+
+    partition = system_table(disk).find(ESP)
+    if partition is None:
+        raise HostFailure(f"the system disk has no partition {ESP}")
+    return disk.node(partition.number)
+
+
 def real_world(configuration: Configuration | None = None) -> World:
     """This machine, with real adapters.
 
@@ -263,14 +310,14 @@ def real_world(configuration: Configuration | None = None) -> World:
 
     def esp() -> AbstractContextManager[Esp]:
         from hostio.esp import mounted_esp  # noqa: PLC0415 - as above
-        from osmodel.partitions import ESP  # noqa: PLC0415 - as above
-        from update_engine.espreading import system_table  # noqa: PLC0415 - as above
 
-        found = disk()
-        partition = system_table(found).find(ESP)
-        if partition is None:
-            raise HostFailure(f"the system disk has no partition {ESP}")
-        return mounted_esp(runner, found.node(partition.number))
+        return mounted_esp(runner, _esp_node(disk()))
+
+    def firmware() -> Firmware:
+        from hostio.bootfiles import mounted_boot_files  # noqa: PLC0415 - as above
+        from update_engine.firmware import HOME, Firmware  # noqa: PLC0415 - as above
+
+        return Firmware(HOME, lambda: mounted_boot_files(runner, _esp_node(disk())))
 
     def releases() -> Releases:
         from update_engine.trusting.openrepository import open_repository  # noqa: PLC0415 - slow: TUF
@@ -285,6 +332,7 @@ def real_world(configuration: Configuration | None = None) -> World:
         lock=lambda: locked(RUN / "lock"),
         esp=esp,
         disk=disk,
+        firmware=firmware,
         memory=Memory(
             DurableFile(STATE / "state.json", mode=0o644),
             DurableFile(STATE / "starts.json", mode=0o644),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 from update_engine.core.explaining import moment
 
 if TYPE_CHECKING:
+    from update_engine.firmware import FirmwareStatus
     from update_engine.memory import Progress
     from update_engine.status import Status
 
@@ -38,6 +39,18 @@ def show_status(status: Status, out: TextIO, *, as_json: bool) -> int:
     if status.last_error:
         rows.append(("Last error", f"{status.last_error.kind}: {status.last_error.message}"))
     out.writelines(f"{name + ':':<13}{value}\n" for name, value in rows)
+    return 0
+
+
+def show_firmware(status: FirmwareStatus, out: TextIO, *, as_json: bool) -> int:
+    """Print a board's boot files; 0."""
+    if as_json:
+        _print_json(status.to_json(), out)
+        return 0
+    for name, version in status.packages.items():
+        there = status.on_board.get(name, "unknown")
+        out.write(f"{name:<24}image {version}, board {there}\n")
+    out.writelines(f"{name:<24}{condition}\n" for name, condition in status.files.items())
     return 0
 
 

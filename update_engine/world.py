@@ -23,6 +23,7 @@ from update_engine.settings import Settings
 
 if TYPE_CHECKING:  # slow to import, and status needs none of them
     from update_engine.bootcontrol.port import BootControl
+    from update_engine.firmware import Firmware
     from update_engine.trusting.repository import Offer
     from update_engine.trusting.trust import Trust
 
@@ -60,6 +61,7 @@ class World:
         lock: held by whoever changes slots, ESP or state; fails when taken.
         esp: mounts the ESP for as long as it is needed.
         disk: finds the system disk.
+        firmware: a board's own boot files; refuses where there are none.
         memory: the engine's files.
         archive: records of failed starts.
         releases: opens the repository; imports what is slow to import.
@@ -75,6 +77,7 @@ class World:
     lock: Callable[[], AbstractContextManager[None]]
     esp: Callable[[], AbstractContextManager[Esp]]
     disk: Callable[[], SystemDisk]
+    firmware: Callable[[], Firmware]
     memory: Memory
     archive: Archive
     releases: Callable[[], Releases]

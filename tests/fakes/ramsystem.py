@@ -25,12 +25,14 @@ from tests.fakes.clock import StoppedClock
 from tests.fakes.loaders import started
 from tests.fakes.payloads import SmallRelease, signed_payload, small_release, tree_of, trust
 from tests.fakes.ramarchive import RamArchive
+from tests.fakes.rambootfiles import RamBootFiles
 from tests.fakes.ramdisk import Power, RamDisk
 from tests.fakes.ramesp import RamEsp
 from tests.fakes.ramfile import RamFile
 from tests.fakes.runner import ScriptedRunner, failing
 from tests.fakes.smalluki import small_uki
 from update_engine.core.planning import active_slot
+from update_engine.firmware import Firmware
 from update_engine.memory import Memory
 from update_engine.settings import Settings
 from update_engine.trusting.repository import Offer
@@ -179,6 +181,7 @@ class RamSystem:
         self.clock = StoppedClock()
         self.reboot_wanted = RamFile()
         self.rebooting = False
+        self.firmware = Firmware(Path("/nowhere"), lambda: nullcontext(RamBootFiles({})))
         self.failing_checks: dict[str, str] = {}
         self.locked = False
         self.boot_id = next(BOOT_IDS)
@@ -201,6 +204,7 @@ class RamSystem:
             lock=self._lock,
             esp=self.esp.mounted,
             disk=lambda: RamSystemDisk(self),
+            firmware=lambda: self.firmware,
             memory=Memory(
                 self.state,
                 self.starts_file,
