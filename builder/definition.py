@@ -57,6 +57,7 @@ class Definition:
         command_line: kernel arguments, inherited ones first.
         modules: modules the initrd carries beside its own list.
         leave_out: kernel modules the image does not have, and directories of them.
+        keep: exceptions from these.
         ids: fixed numbers of users and groups.
         disk: partition sizes.
         update_url: of the repository, or empty.
@@ -74,6 +75,7 @@ class Definition:
     command_line: tuple[str, ...]
     modules: tuple[str, ...]
     leave_out: tuple[str, ...]
+    keep: tuple[str, ...]
     ids: IdsTable
     disk: DiskSizes
     update_url: str
@@ -117,6 +119,7 @@ def load(directory: Path, target: Target = TARGETS[0]) -> Definition:
         command_line=tuple(a for part in parts for a in part.kernel.command_line),
         modules=tuple(m for part in parts for m in part.kernel.modules),
         leave_out=tuple(sorted({n for part in parts for n in part.kernel.leave_out})),
+        keep=tuple(sorted({n for part in parts for n in part.kernel.keep})),
         ids=_ids([part.ids for part in parts]),
         disk=_sizes([part.disk for part in parts], path / FILE),
         update_url=_last([item.update.url for _, item in chain], ""),

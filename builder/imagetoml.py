@@ -47,21 +47,25 @@ class KernelTable:
         package: Debian package of the kernel.
         command_line: arguments added to those every image has.
         modules: modules the initrd carries beside its own list.
-        leave_out: modules and directories of modules that the image does not have.
+        leave_out: modules and directories of modules that the image does not have,
+            unless one that stays needs them.
+        keep: exceptions from ``leave_out``.
     """
 
     package: str | None = None
     command_line: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for argument in self.command_line:
             if not argument.isascii() or not argument.isprintable() or " " in argument:
                 raise InvalidInput(f"command_line: not one kernel argument: {argument!r}")
-        for name in self.leave_out:
-            if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*(/[a-z0-9][a-z0-9_.-]*)*", name):
-                raise InvalidInput(f"leave_out: not a directory of modules: {name!r}")
+        for key, names in (("leave_out", self.leave_out), ("keep", self.keep)):
+            for name in names:
+                if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*(/[a-z0-9][a-z0-9_.-]*)*", name):
+                    raise InvalidInput(f"{key}: not a directory of modules: {name!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,12 @@ PROGRAM = "update_engine.initrd.init"
 PROGRAMS = ("usr/sbin/e2fsck",)
 # Every way to a disk that holds a root, the file systems, the watchdogs.
 MODULES = (
-    "ahci", "ata_piix", "dm_verity", "ehci_pci", "erofs", "hv_storvsc", "i6300esb", "iTCO_wdt",
-    "loop", "mmc_block", "mptspi", "nls_ascii", "nls_cp437", "nls_iso8859_1", "nvme", "overlay",
-    "pci_hyperv", "sd_mod", "sdhci_acpi", "sdhci_pci", "sha256_ssse3", "sp5100_tco", "uas",
-    "usb_storage", "vfat", "virtio_blk", "virtio_mmio", "virtio_pci", "virtio_scsi", "vmw_pvscsi",
-    "xen_blkfront", "xhci_pci",
+    "ahci", "ata_piix", "crc32c_generic", "dm_verity", "ehci_pci", "erofs", "hv_storvsc",
+    "i6300esb", "iTCO_wdt", "loop", "mmc_block", "mptspi", "nls_ascii", "nls_cp437",
+    "nls_iso8859_1", "nvme", "overlay", "pci_hyperv", "sd_mod", "sdhci_acpi", "sdhci_pci",
+    "sha256_arm64", "sha256_ssse3", "sha2_ce", "sp5100_tco", "uas", "usb_storage", "vfat",
+    "virtio_blk", "virtio_mmio", "virtio_pci", "virtio_scsi", "vmw_pvscsi", "xen_blkfront",
+    "xhci_pci",
 )  # fmt: skip
 # Without these no machine starts; the others a kernel flavour may not have.
 REQUIRED = ("dm_verity", "erofs", "ext4", "overlay", "vfat")

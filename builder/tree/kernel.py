@@ -11,11 +11,13 @@ from __future__ import annotations
 import lzma
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from builder.cache import remove_tree
 from hostio.runner import Command, Runner
 from osmodel.faults import HostFailure, InvalidInput
+from osmodel.kernelmodules import ModuleIndex, parse_index
 
 MODULES = Path("usr/lib/modules")
 IMAGE = "vmlinuz"
@@ -24,7 +26,20 @@ DEVICE_TREES = "device-trees"
 _BOARDS = "broadcom"
 
 
-def unpack(debs: Iterable[Path], leave_out: Sequence[str], tools: Runner, out: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class ModuleChoice:
+    """Which modules an image does without.
+
+    Attributes:
+        leave_out: directories and files below ``kernel/`` of the modules.
+        keep: exceptions from these, written in the same way.
+    """
+
+    leave_out: Sequence[str] = ()
+    keep: Sequence[str] = ()
+
+
+def unpack(debs: Iterable[Path], choice: ModuleChoice, tools: Runner, out: Path) -> None:
     """Fill ``out`` with ``vmlinuz`` and ``root/usr/lib/modules/RELEASE``.
 
     Device trees that some board needs beside the kernel image lie in
@@ -32,13 +47,12 @@ def unpack(debs: Iterable[Path], leave_out: Sequence[str], tools: Runner, out: P
 
     Args:
         debs: the kernel's packages; one of them holds the kernel.
-        leave_out: directories and files below ``kernel/`` of the modules.
+        choice: modules to do without.
         tools: runs dpkg-deb and depmod; sees the debs and ``out``.
         out: an empty directory.
 
     Raises:
-        InvalidInput: a directory to leave out does not exist, or a module that
-            stays needs one of its modules.
+        InvalidInput: a directory that is named does not exist.
         HostFailure: not a kernel package.
     """
     scratch = out / "package"
@@ -57,8 +71,8 @@ def unpack(debs: Iterable[Path], leave_out: Sequence[str], tools: Runner, out: P
     remove_tree(scratch)
     _decompress(modules)
     _index(out / "root", release, tools)
-    if leave_out:
-        _leave_out(modules, leave_out)
+    if choice.leave_out:
+        _leave_out(modules, choice)
         _index(out / "root", release, tools)
 
 
@@ -92,18 +106,37 @@ def _index(root: Path, release: str, tools: Runner) -> None:
     )
 
 
-def _leave_out(modules: Path, names: Sequence[str]) -> None:
-    for name in names:
-        if not (modules / "kernel" / name).exists():
-            raise InvalidInput(f"kernel.leave_out: no module or directory of modules: {name!r}")
+def _leave_out(modules: Path, choice: ModuleChoice) -> None:
+    for key, names in (("leave_out", choice.leave_out), ("keep", choice.keep)):
+        for name in names:
+            if not (modules / "kernel" / name).exists():
+                raise InvalidInput(f"kernel.{key}: no module or directory of modules: {name!r}")
+    index = parse_index((modules / "modules.dep").read_text())
+    for name in left_out(index, choice):
+        (modules / name).unlink()
+    for name in choice.leave_out:
+        _drop_empty(modules / "kernel" / name)
 
-    def leaves(module: str) -> bool:
-        return any(f"{module}/".startswith(f"kernel/{name}/") for name in names)
 
-    for line in (modules / "modules.dep").read_text().splitlines():
-        module, _, needs = line.partition(":")
-        missing = [need for need in needs.split() if leaves(need)]
-        if missing and not leaves(module):
-            raise InvalidInput(f"kernel.leave_out: {module} stays and needs {missing[0]}")
-    for name in names:
-        remove_tree(modules / "kernel" / name)
+def left_out(index: ModuleIndex, choice: ModuleChoice) -> tuple[str, ...]:
+    """Files of the modules that leave: asked to, not to be kept, and needed by none that stays."""
+
+    def below(file: str, names: Sequence[str]) -> bool:
+        return any(f"{file}/".startswith(f"kernel/{name}/") for name in names)
+
+    leaving = {
+        name
+        for name, file in index.files.items()
+        if below(file, choice.leave_out) and not below(file, choice.keep)
+    }
+    # A module's needs hold the needs of its needs, so one look is enough.
+    needed = {need for name in index.files.keys() - leaving for need in index.needs[name]}
+    return tuple(sorted(index.files[name] for name in leaving - needed))
+
+
+def _drop_empty(directory: Path) -> None:
+    for path in sorted(directory.rglob("*"), reverse=True) if directory.is_dir() else ():
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+    if directory.is_dir() and not any(directory.iterdir()):
+        directory.rmdir()

@@ -74,13 +74,13 @@ class TreeSteps:
     @cached_property
     def kernel(self) -> Step:
         """The kernel and its modules."""
-        leave_out = self.request.image.leave_out
+        choice = kernel.ModuleChoice(self.request.image.leave_out, self.request.image.keep)
         return Step(
             "kernel",
-            {"packages": _digests(self.lock.kernel), "leave_out": leave_out, **self._tools},
+            {"packages": _digests(self.lock.kernel), "choice": asdict(choice), **self._tools},
             (kernel,),
             lambda out: kernel.unpack(
-                [self.files[item] for item in self.lock.kernel], leave_out, self.runner, out
+                [self.files[item] for item in self.lock.kernel], choice, self.runner, out
             ),
         )
 

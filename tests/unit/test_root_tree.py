@@ -10,6 +10,7 @@ from builder.tree import accounts, factory, identity, kernel, merging, programs,
 from builder.tree.identity import Identity
 from hostio.runner import Command
 from osmodel.faults import InvalidInput
+from osmodel.kernelmodules import parse_index
 from tests.fakes.runner import ScriptedRunner
 
 
@@ -226,7 +227,7 @@ def unpack(out: Path, leave_out: list[str]) -> Path:
 
     out.mkdir(exist_ok=True)
     tools = ScriptedRunner(dpkg_deb=dpkg_deb, depmod=depmod)
-    kernel.unpack([Path("x.deb")], leave_out, tools, out)
+    kernel.unpack([Path("x.deb")], kernel.ModuleChoice(leave_out), tools, out)
     return out
 
 
@@ -238,9 +239,30 @@ def test_the_kernel_is_taken_apart_without_its_scripts(tmp_path: Path) -> None:
     assert not (out / "package").exists()
 
 
-def test_a_module_that_another_needs_cannot_be_left_out(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"kernel/net/b\.ko stays and needs kernel/fs/a\.ko"):
-        unpack(tmp_path / "k", ["fs"])
+def test_a_module_that_another_needs_stays_with_it(tmp_path: Path) -> None:
+    out = unpack(tmp_path / "k", ["fs"])
+    assert (out / "root/usr/lib/modules/6.1/kernel/fs/a.ko").exists()
+
+
+MODULES = "kernel/fs/a.ko:\nkernel/net/b.ko: kernel/fs/a.ko\nkernel/net/x/c.ko:\n"
+
+
+@pytest.mark.parametrize(
+    ("leave_out", "keep", "leaving"),
+    [
+        (["net"], [], ["kernel/net/b.ko", "kernel/net/x/c.ko"]),
+        (["net"], ["net/x"], ["kernel/net/b.ko"]),
+        (["net"], ["net/b.ko"], ["kernel/net/x/c.ko"]),
+        (["fs", "net"], [], ["kernel/fs/a.ko", "kernel/net/b.ko", "kernel/net/x/c.ko"]),
+        (["fs", "net"], ["net/b.ko"], ["kernel/net/x/c.ko"]),
+        (["ne"], [], []),
+    ],
+)
+def test_what_leaves_was_named_is_not_kept_and_needed_by_none(
+    leave_out: list[str], keep: list[str], leaving: list[str]
+) -> None:
+    choice = kernel.ModuleChoice(leave_out, keep)
+    assert list(kernel.left_out(parse_index(MODULES), choice)) == leaving
 
 
 def test_a_misspelt_directory_of_modules_is_refused(tmp_path: Path) -> None:

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from update_engine.initrd.world import World
 
 # The hash first: dm-verity takes the fastest one that is loaded when it starts.
-MODULES = ("sha256_ssse3", "dm_verity", "erofs", "overlay")
+# The hashes first: verity takes the fastest there is. What a kernel has built in
+# or a processor cannot do is passed over.
+MODULES = (
+    "sha256_ssse3", "sha2_ce", "sha256_arm64", "dm_verity", "erofs", "overlay",
+    "crc32c_generic", "ext4",
+)  # fmt: skip
 _NAME = "root"
 
 
