@@ -22,7 +22,8 @@ from osmodel.faults import InvalidInput
 ENVIRONMENT = "/etc/environment"
 HOSTS = "/etc/hosts"
 OEM_RELEASE = "/etc/oem-release"
-_HOST_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
+_HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
+_LONGEST_NAME = 64  # bytes, __NEW_UTS_LEN
 _OEM_FIELDS = ("id", "version_id", "name", "home_url", "bug_report_url")
 
 
@@ -52,7 +53,12 @@ def oem_release(oem: Options) -> Share:
 
 def is_host_name(name: str) -> bool:
     """Whether a machine can be called so, with or without domain."""
-    return _HOST_NAME.fullmatch(name) is not None
+    return len(name) <= _LONGEST_NAME and _HOST_NAME.fullmatch(name) is not None
+
+
+def kernel_name(name: str) -> str:
+    """The name as the kernel can have it: without its domain if it is too long with it."""
+    return name if len(name) <= _LONGEST_NAME else name.partition(".")[0]
 
 
 def hosts(manage: str, hostname: str) -> Share:

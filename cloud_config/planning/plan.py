@@ -32,6 +32,7 @@ from cloud_config.planning.files import (
     environment,
     hosts,
     is_host_name,
+    kernel_name,
     oem_release,
     without_overwritten,
     written,
@@ -40,7 +41,7 @@ from cloud_config.planning.network import network, time_servers
 from cloud_config.planning.options import Options
 from cloud_config.planning.quadlets import quadlets
 from cloud_config.planning.services import flannel, fleet
-from cloud_config.planning.share import Share, total, warned
+from cloud_config.planning.share import Share, told, total, warned
 from cloud_config.planning.storage import storage
 from cloud_config.planning.units import units
 from cloud_config.planning.updates import settings
@@ -95,8 +96,10 @@ def _names(document: Document, facts: Facts) -> Share:
     """The host name, the platform's if the document has none, and the time zone."""
     share = Share()
     for name, origin in ((document.hostname, "hostname"), (facts.metadata.hostname, "metadata")):
-        if is_host_name(name):
-            share += Share(files=(SetHostname(name, origin),))
+        if is_host_name(short := kernel_name(name)):
+            share += Share(files=(SetHostname(short, origin),))
+            if short != name:
+                share += told(f"{origin}: the kernel takes no name of this length; now {short}")
             break
         if name:
             share += warned(f"{origin}: no name that a machine can have; it is left alone")
@@ -109,7 +112,7 @@ def _names(document: Document, facts: Facts) -> Share:
 
 def _files_and_units(document: Document, facts: Facts) -> Share:
     """Each phase in the order of coreos-cloudinit: the document's own, then what is generated."""
-    name = document.hostname or facts.metadata.hostname or facts.hostname
+    name = kernel_name(document.hostname or facts.metadata.hostname or facts.hostname)
     coreos = document.coreos
 
     def options(table: str, values: Mapping[str, str]) -> Options:

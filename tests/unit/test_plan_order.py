@@ -166,6 +166,20 @@ def test_a_platform_s_name_that_is_none_is_left_alone() -> None:
     assert len(made.findings) == 2
 
 
+def test_a_name_too_long_for_the_kernel_loses_its_domain() -> None:
+    name = "instance-1.europe-west1-b.c.a-project-with-a-very-long-name-4711.internal"
+    made = plan(Document(manage_etc_hosts="localhost"), Facts(metadata=Metadata(hostname=name)))
+    assert made.actions[0] == SetHostname("instance-1", "metadata")
+    assert "127.0.0.1 instance-1\n" in written(made)["/etc/hosts"]
+
+
+@pytest.mark.parametrize("name", ["x" * 65, "-a", "a b", ".", "a%b"])
+def test_a_name_that_no_machine_can_have_is_left_alone(name: str) -> None:
+    made = plan(Document(hostname=name), NODE)
+    assert not made.actions
+    assert made.findings[0].level is Level.WARNING
+
+
 def test_the_platform_s_keys_are_kept_apart_from_the_document_s() -> None:
     facts = Facts(metadata=Metadata(public_keys=("ssh-ed25519 P",)))
     made = plan(Document(ssh_authorized_keys=("ssh-ed25519 D",)), facts)
