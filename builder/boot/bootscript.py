@@ -33,7 +33,7 @@ from osmodel import slotstate
 from osmodel.standing import TRIES
 
 FILE = "boot.scr"  # in the top directory of the FAT; U-Boot looks for this name
-_PAUSE = 5  # seconds before starting again, to read the console
+_PAUSE = 3  # seconds before starting again, to read the console
 
 _TEXT = """\
 # Chooses a slot, counts its try, starts its kernel image.

@@ -1,0 +1,263 @@
+"""The boot script, run by a real U-Boot: what it starts, and what a power cut leaves."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from builder.packages import lock, locking, toolstree
+from builder.world import World
+from hostio.binaryformats import KernelFormats
+from hostio.clock import SystemClock
+from hostio.httpfetch import HttpFetcher
+from hostio.kernelcalls import KernelMounts
+from hostio.runner import LocalRunner
+from osmodel import slotstate
+from osmodel.slotstate import COPIES, SlotState, encode
+from tests.fakes.loaders import script
+from tests.interop.ubootmachine import SECTOR, WORDS, UBootMachine, Write
+
+pytestmark = [pytest.mark.interop, pytest.mark.root]
+
+TRIED = SlotState(8, "b", "good", "2")
+BEFORE = SlotState(7, "b", "good", "3")
+TORN = encode(TRIED)[:200] + encode(BEFORE)[200:]
+Pair = tuple[bytes | None, bytes | None]
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> UBootMachine:
+    """A machine whose first start is behind it."""
+    runner, clock = LocalRunner(), SystemClock()
+    formats = KernelFormats(KernelMounts())
+    world = World(runner, HttpFetcher(clock), clock, formats, os.environ, Path.home())
+    tools_lock = lock.load(locking.TOOLS_LOCK, refresh=locking.TOOLS_COMMAND)
+    tree = toolstree.prepared(tools_lock, world.debs, world.cache, runner)
+    place = tmp_path_factory.mktemp("u-boot")
+    made = UBootMachine(tree.runner([place]), place)
+    put_copies(made, both(slotstate.factory()))
+    assert made.starts() == "a"
+    return made
+
+
+def put_copies(machine: UBootMachine, copies: Pair) -> None:
+    for name, copy in zip(COPIES, copies, strict=True):
+        if machine.get(name) is not None or copy is not None:
+            machine.put(name, copy)
+
+
+def both(state: SlotState) -> Pair:
+    return encode(state), encode(state)
+
+
+def state_of(copies: list[bytes | None] | Pair) -> SlotState | None:
+    return slotstate.read(copies).state
+
+
+STATES: dict[str, Pair] = {
+    "a good slot is not counted": both(SlotState(3, "a", "good", "none")),
+    "the good slot b": both(SlotState(3, "b", "good", "good")),
+    "a slot on trial is counted": both(SlotState(3, "b", "good", "3")),
+    "the last try": both(SlotState(3, "b", "good", "1")),
+    "no try is left": both(SlotState(3, "b", "good", "0")),
+    "only tries are left": both(SlotState(3, "a", "0", "2")),
+    "both slots gave up": both(SlotState(3, "b", "0", "0")),
+    "nothing should boot": both(SlotState(3, "a", "none", "none")),
+    "the sequence wraps": both(SlotState(0xFFFF, "b", "good", "3")),
+    "a sequence of hexadecimal digits": both(SlotState(0x9F, "b", "good", "2")),
+    "the first copy is newer": (encode(TRIED), encode(BEFORE)),
+    "the second copy is newer": (encode(BEFORE), encode(TRIED)),
+    "newer, and wrapped": (
+        encode(TRIED._replace(sequence=0)),
+        encode(BEFORE._replace(sequence=0xFFFF)),
+    ),
+    "older, and wrapped": (
+        encode(BEFORE._replace(sequence=0xFFFF)),
+        encode(TRIED._replace(sequence=0)),
+    ),
+    "the first copy is torn": (TORN, encode(TRIED)),
+    "the second copy is torn": (encode(TRIED), TORN),
+    "the first copy is empty": (b"", encode(TRIED)),
+    "the second copy is cut short": (encode(TRIED), encode(TRIED)[:300]),
+    "the first copy is missing": (None, encode(TRIED)),
+    "the second copy is missing": (encode(TRIED), None),
+    "both copies are torn": (TORN, TORN),
+    "no copy at all": (None, None),
+}
+
+
+@pytest.mark.parametrize("story", STATES)
+def test_the_script_does_what_its_model_does(machine: UBootMachine, story: str) -> None:
+    copies = STATES[story]
+    small = {name: copy for name, copy in zip(COPIES, copies, strict=True) if copy is not None}
+    put_copies(machine, copies)
+    slot, after = script(small, ["a", "b"])
+    assert machine.starts() == slot
+    assert machine.copies() == [after.get(name) for name in COPIES]
+
+
+@pytest.fixture
+def spoilt(machine: UBootMachine) -> Iterator[UBootMachine]:
+    """A machine that gets its kernel images back afterwards."""
+    yield machine
+    for slot in WORDS:
+        machine.put_image(slot)
+
+
+def test_a_slot_without_image_uses_its_tries_up(spoilt: UBootMachine) -> None:
+    put_copies(spoilt, both(SlotState(3, "b", "good", "2")))
+    spoilt.remove_image("b")
+    said = spoilt.start()
+    assert "slot b does not start" in said
+    assert "resetting" in said
+    assert spoilt.starts() == "a"
+    assert state_of(spoilt.copies()) == SlotState(5, "b", "good", "0")
+
+
+def test_a_truncated_image_uses_its_tries_up(spoilt: UBootMachine) -> None:
+    put_copies(spoilt, both(SlotState(3, "b", "good", "1")))
+    spoilt.put_image("b", b"MZ" + bytes(300))
+    assert WORDS["a"] not in spoilt.start()
+    assert spoilt.starts() == "a"
+
+
+@pytest.mark.parametrize("damage", [None, b"MZ" + bytes(300), b""])
+def test_a_good_slot_that_does_not_load_makes_room(
+    spoilt: UBootMachine, damage: bytes | None
+) -> None:
+    put_copies(spoilt, both(SlotState(3, "b", "good", "good")))
+    if damage is None:
+        spoilt.remove_image("b")
+    else:
+        spoilt.put_image("b", damage)
+    assert WORDS["a"] in spoilt.start()
+
+
+def test_without_any_state_a_bad_first_slot_is_left(spoilt: UBootMachine) -> None:
+    put_copies(spoilt, (None, None))
+    spoilt.remove_image("a")
+    assert spoilt.starts() == "b"
+    assert state_of(spoilt.copies()) == SlotState(4, "a", "0", "2")
+
+
+def test_without_any_image_the_machine_starts_again(spoilt: UBootMachine) -> None:
+    put_copies(spoilt, both(SlotState(3, "a", "good", "good")))
+    for slot in WORDS:
+        spoilt.remove_image(slot)
+    said = spoilt.start()
+    assert "no slot is left" in said
+    assert said.rstrip().endswith("resetting ...")
+
+
+# The power is cut at every sector that U-Boot writes
+
+
+def outcomes(writes: list[Write], before: dict[int, bytes]) -> Iterator[dict[int, bytes]]:
+    """Sectors after a cut: each prefix of them, and each subset while they are few."""
+    sectors = [
+        (write.sector + at, write.content[at * SECTOR : (at + 1) * SECTOR])
+        for write in writes
+        for at in range(len(write.content) // SECTOR)
+    ]
+    content = dict(before)
+    yield dict(content)
+    changing = []
+    for number, sector in sectors:
+        if content[number] != sector:
+            changing.append((number, sector))
+            content[number] = sector
+            yield dict(content)
+    if len(changing) <= 8:
+        for picks in itertools.product((False, True), repeat=len(changing)):
+            yield before | dict(itertools.compress(changing, picks))
+
+
+def cuts(machine: UBootMachine, copies: Pair) -> Iterator[None]:
+    """Put every disk that a cut in one start can leave; the disk is left as it was."""
+    put_copies(machine, copies)
+    kept = machine.keep()
+    machine.start()
+    writes = machine.writes()
+    assert writes, "U-Boot has written something"
+    before = {}
+    with kept.open("rb") as disk:
+        for number in touched(writes):
+            disk.seek(number * SECTOR)
+            before[number] = disk.read(SECTOR)
+    different = {tuple(sorted(content.items())) for content in outcomes(writes, before)}
+    assert len(different) > 2
+    for content in sorted(different):
+        machine.restore(kept)
+        with machine.disk.open("r+b") as disk:
+            for number, sector in content:
+                disk.seek(number * SECTOR)
+                disk.write(sector)
+        yield
+    machine.restore(kept)
+
+
+def touched(writes: list[Write]) -> set[int]:
+    return {write.sector + at for write in writes for at in range(len(write.content) // SECTOR)}
+
+
+COUNTED: dict[str, Pair] = {
+    "both whole": both(TRIED),
+    "first older": (encode(BEFORE), encode(TRIED)),
+    "second older": (encode(TRIED), encode(BEFORE)),
+    "first torn": (TORN, encode(TRIED)),
+    "second torn": (encode(TRIED), TORN),
+    "first missing": (None, encode(TRIED)),
+    "second missing": (encode(TRIED), None),
+    "first empty": (b"", encode(TRIED)),
+}
+
+
+@pytest.mark.parametrize("pair", COUNTED)
+def test_a_cut_while_a_try_is_counted_leaves_the_state_before_or_after(
+    machine: UBootMachine, pair: str
+) -> None:
+    after = TRIED._replace(sequence=9, b="1")
+    images = machine.images()
+    found = set()
+    for _ in cuts(machine, COUNTED[pair]):
+        found.add(state_of(machine.copies()))
+        assert machine.images() == images
+    assert found == {TRIED, after}
+
+
+def test_a_cut_machine_starts_and_goes_on_counting(machine: UBootMachine) -> None:
+    for _ in itertools.islice(cuts(machine, (TORN, encode(TRIED))), 0, None, 3):
+        before = state_of(machine.copies())
+        assert before is not None
+        assert machine.starts() == "b"
+        now = state_of(machine.copies())
+        assert now is not None
+        assert int(now.b) == int(before.b) - 1
+
+
+def test_counting_does_not_touch_the_structure_of_the_fat(machine: UBootMachine) -> None:
+    put_copies(machine, both(TRIED))
+    machine.start()
+    assert {len(write.content) for write in machine.writes()} == {8 * SECTOR}
+    for _ in cuts(machine, both(TRIED)):
+        assert machine.complaints() == []
+
+
+def test_a_start_that_is_not_counted_writes_nothing(machine: UBootMachine) -> None:
+    put_copies(machine, both(SlotState(3, "a", "good", "good")))
+    assert machine.starts() == "a"
+    assert machine.writes() == []
+
+
+def test_a_cut_in_the_first_start_of_all_leaves_state_and_images(
+    machine: UBootMachine,
+) -> None:
+    """U-Boot writes a file of its own then, with its EFI variables."""
+    if machine.get("ubootefi.var") is not None:
+        machine.put("ubootefi.var", None)
+    images = machine.images()
+    for _ in cuts(machine, both(TRIED)):
+        assert state_of(machine.copies()) in {TRIED, TRIED._replace(sequence=9, b="1")}
+        assert machine.images() == images
