@@ -9,6 +9,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,14 @@ from hypothesis import strategies as st
 
 from builder.packages import lock, locking, toolstree
 from builder.world import World
+from cloud_config.document.interpreting import interpret
 from cloud_config.document.model import Coreos, Document, Filesystem
 from cloud_config.planning import etcd
 from cloud_config.planning.actions import PutFile
 from cloud_config.planning.escaping import env_value
 from cloud_config.planning.facts import Facts
 from cloud_config.planning.plan import plan
+from cloud_config.planning.quadlets import service_of
 from cloud_config.planning.services import drop_in
 from hostio.binaryformats import KernelFormats
 from hostio.clock import SystemClock
@@ -176,16 +179,26 @@ def test_a_shell_reads_the_very_values_of_an_environment_file(
 
 
 @pytest.fixture(scope="module")
-def etcd_program(place: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """etcd as a node has it."""
-    packages = lock.load(NODE_LOCK, refresh="build-image lock images/node").packages
-    (package,) = [item for item in packages if item.name == "etcd-server"]
-    cached = place.home / ".cache/twinkeel/debs" / package.sha256
-    if not cached.is_file() or shutil.which("dpkg-deb") is None:
-        pytest.skip("needs the packages of images/node in the cache, and dpkg-deb")
-    directory = tmp_path_factory.mktemp("etcd")
-    place.runner.run(Command(["dpkg-deb", "-x", str(cached), str(directory)]))
-    return directory / "usr/bin/etcd"
+def node_package(place: World, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A package as a node has it, unpacked."""
+
+    @cache
+    def unpacked(name: str) -> Path:
+        packages = lock.load(NODE_LOCK, refresh="build-image lock images/node").packages
+        (package,) = [item for item in packages if item.name == name]
+        cached = place.home / ".cache/twinkeel/debs" / package.sha256
+        if not cached.is_file() or shutil.which("dpkg-deb") is None:
+            pytest.skip("needs the packages of images/node in the cache, and dpkg-deb")
+        directory = tmp_path_factory.mktemp(name)
+        place.runner.run(Command(["dpkg-deb", "-x", str(cached), str(directory)]))
+        return directory
+
+    return unpacked
+
+
+@pytest.fixture(scope="module")
+def etcd_program(node_package: Callable[[str], Path]) -> Path:
+    return node_package("etcd-server") / "usr/bin/etcd"
 
 
 @pytest.mark.parametrize("option", sorted(etcd.OPTIONS | {"log_level"}))
@@ -208,3 +221,68 @@ def complaints(option: str, program: Path, directory: Path) -> str:
     with pytest.raises(HostFailure):
         LocalRunner().run(Command(["/bin/sh", "-c", script], env=env))
     return log.read_text()
+
+
+MEMBER = """#cloud-config
+coreos:
+  etcd2:
+    name: node-1
+    data-dir: DIRECTORY
+    debug: true
+    heartbeat-interval: 200
+    election-timeout: 2000
+    initial-cluster: node-1=http://$private_ipv4:23803
+    initial-cluster-token: etcd-cluster-1
+    initial-cluster-state: new
+    advertise-client-urls: http://$private_ipv4:23793
+    initial-advertise-peer-urls: http://$private_ipv4:23803
+    listen-client-urls: http://127.0.0.1:23793,http://127.0.0.1:24003
+    listen-peer-urls: http://$private_ipv4:23803
+    proxy: "off"
+    strict-reconfig-check: true
+    log-package-levels: etcdserver=DEBUG
+"""
+
+
+def test_etcd_serves_with_the_options_of_a_document_of_etcd_2(
+    etcd_program: Path, tmp_path: Path
+) -> None:
+    document = MEMBER.replace("DIRECTORY", str(tmp_path / "data"))
+    wishes = interpret(document.encode(), {"private_ipv4": "127.0.0.1"})
+    made = plan(wishes.document, Facts())
+    (unit,) = [a for a in made.actions if isinstance(a, PutFile)]
+    pairs = re.findall(r'^Environment="(\w+)=(.*)"$', unit.content.decode(), re.MULTILINE)
+    log = tmp_path / "log"
+    script = f"""
+        timeout 60 {etcd_program} >{log} 2>&1 & member=$!
+        until grep -q "serving client traffic" {log} || ! kill -0 $member; do sleep 0.1; done
+        kill $member; wait $member || true
+    """
+    LocalRunner().run(Command(["/bin/sh", "-c", script], env=dict(pairs)))
+    assert "serving client traffic" in log.read_text()
+    assert "unrecognized environment variable" not in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("web.container", "[Container]\nImage=docker.io/x/y\n"),
+        ("web.container", "[Container]\nImage=docker.io/x/y\nServiceName=other\n"),
+        ("data.volume", "[Volume]\n"),
+        ("data.volume", "[Volume]\nServiceName=named\n"),
+        ("lan.network", "[Network]\n"),
+        ("app.pod", "[Pod]\n"),
+        ("app.image", "[Image]\nImage=docker.io/x/y\n"),
+        ("app.kube", "[Kube]\nYaml=/etc/app.yml\n"),
+        ("app.build", "[Build]\nImageTag=localhost/app\nSetWorkingDirectory=unit\n"),
+        ("web@.container", "[Container]\nImage=docker.io/x/y\n"),
+    ],
+)
+def test_podman_s_generator_gives_the_service_that_name(
+    name: str, content: str, node_package: Callable[[str], Path], tmp_path: Path
+) -> None:
+    program = node_package("podman") / "usr/libexec/podman/quadlet"
+    (tmp_path / name).write_text(content)
+    environment = {"QUADLET_UNIT_DIRS": str(tmp_path)}
+    output = LocalRunner().run(Command([str(program), "-dryrun"], env=environment)).decode()
+    assert re.findall(r"^---(.*)---$", output, re.MULTILINE) == [service_of(name, content)]
