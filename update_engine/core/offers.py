@@ -47,6 +47,10 @@ class Reason(StrEnum):
     QUARANTINED = "quarantined"
 
 
+OTHER_MACHINE = frozenset({Reason.OTHER_IMAGE, Reason.OTHER_ARCHITECTURE, Reason.OTHER_PLATFORM})
+"""No version of such a release will ever fit."""
+
+
 @dataclass(frozen=True, slots=True)
 class Accept:
     """The release may be installed."""

@@ -16,7 +16,7 @@ from hostio.fetch import ByteStream
 from osmodel.faults import InvalidInput, UntrustedData
 from osmodel.release import Release
 from update_engine.apply.applying import OpenedPayload, open_payload
-from update_engine.core.offers import Choice, Host, choose
+from update_engine.core.offers import OTHER_MACHINE, Choice, Host, choose
 from update_engine.trusting.repository import Offer
 from update_engine.world import Releases
 
@@ -79,7 +79,8 @@ class FromRepository:
             if payload.release != release:
                 # A mirror may serve one release's payload under another's name.
                 raise UntrustedData(
-                    f"payload is of {payload.release.version}, metadata promised {release.version}"
+                    f"payload is of {_described(payload.release)}, "
+                    f"metadata promised {_described(release)}"
                 )
             yield payload
         finally:
@@ -102,9 +103,18 @@ class FromFile:
         self._releases = releases
 
     def find(self, host: Host) -> Found:
-        """See :meth:`Source.find`."""
+        """See :meth:`Source.find`.
+
+        Raises:
+            InvalidInput: no file, or one for another kind of machine. A
+                repository is full of those; who brings a file means this machine.
+        """
         with self._payload() as payload:
-            return Found(choose([payload.release], host), self._path.stat().st_size)
+            choice = choose([payload.release], host)
+            for refusal in choice.refused:
+                if refusal.reason in OTHER_MACHINE:
+                    raise InvalidInput(f"{self._path}: {refusal.text}")
+            return Found(choice, self._path.stat().st_size)
 
     @contextmanager
     def opened(self, release: Release) -> Iterator[OpenedPayload]:
@@ -122,3 +132,8 @@ class FromFile:
             raise InvalidInput(f"{self._path}: {error.strerror}") from error
         with file:
             yield open_payload(file, self._releases.trust())
+
+
+def _described(release: Release) -> str:
+    machine = f"{release.architecture} {release.platform}"
+    return f"{release.image} {release.version} for {machine} with {release.root_hash[:16]}"
