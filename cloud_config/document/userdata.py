@@ -18,6 +18,8 @@ from enum import StrEnum
 
 from cloud_config.document.contents import unpacked
 from cloud_config.document.findings import Finding, Level
+from cloud_config.document.multipart import UnreadableError, leaves
+from cloud_config.document.showing import shown
 from cloud_config.document.yamltree import MAX_BYTES
 
 HEADER = b"#cloud-config"
@@ -128,21 +130,21 @@ class _Unpacker:
             self.take(inner, name, line, depth + 1)
 
     def _message(self, data: bytes, line: int, depth: int) -> None:
-        # Only those who need it pay for the import of a mail parser.
-        from cloud_config.document.multipart import Unreadable, leaves  # noqa: PLC0415
-
-        found = leaves(data)
-        if isinstance(found, Unreadable):
-            self.refuse(line, found.reason)
+        try:
+            found = leaves(data)
+        except UnreadableError as error:
+            self.refuse(line, str(error))
             return
         for leaf in found:
             at = line + leaf.lines_before
-            if leaf.kind == "text/cloud-config" and _has_no_header(leaf.content):
+            if leaf.content is None:
+                self.refuse(at, "part of the multipart message is no base64")
+            elif leaf.kind == "text/cloud-config" and _has_no_header(leaf.content):
                 self._keep(Part(PartKind.CLOUD_CONFIG, leaf.content, leaf.name, at))
             elif _MAY_HOLD_PARTS.match(leaf.kind):
                 self.take(leaf.content, leaf.name, at, depth + 1)
             else:
-                message = f'part of type "{leaf.kind[:60]}" is not known and left out'
+                message = f'part of type "{shown(leaf.kind)}" is not known and left out'
                 self.findings.append(Finding(at, Level.WARNING, message))
 
 

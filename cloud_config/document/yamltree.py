@@ -158,7 +158,7 @@ class _Builder:
             case SequenceStartEvent() | MappingStartEvent():
                 self._open(event, line)
             case CollectionEndEvent():
-                self._close(line)
+                self._close()
             case _:
                 pass
         return False
@@ -169,14 +169,15 @@ class _Builder:
         node = Listing(line) if isinstance(event, SequenceStartEvent) else Mapping(line)
         self._stack.append(_Open(node, event.anchor, flow=bool(event.flow_style)))
 
-    def _close(self, line: int) -> None:
+    def _close(self) -> None:
         done = self._stack.pop()
         node = done.node
         if isinstance(node, Mapping):
             for name, entry in node.merged.items():
                 node.entries.setdefault(name, entry)
             node.merged = {}
-        self._place(node, done.anchor, line)
+        # Its end may be below the last line.
+        self._place(node, done.anchor, node.line)
 
     def _add(self, node: Scalar, event: NodeEvent, line: int) -> None:
         opened = self._stack[-1] if self._stack else None

@@ -158,11 +158,25 @@ def test_an_unknown_part_is_told_and_the_others_count() -> None:
         b"Content-Type: multipart/mixed; boundary=a\n\nno boundary\n",
         b"Content-Type: multipart/mixed\n\n--a\n",
         message(*[MIMEText("#!x", "plain", "us-ascii") for _ in range(65)]),
-        message(packed_part("gzip", b"")).replace(b"base64\n\n", b"base64\n\n*"),
+        b"Content-Type: multipart/mixed; boundary=a\n\n--a\n" * 6,
     ],
 )
 def test_a_message_that_cannot_be_read_is_an_error(data: bytes) -> None:
     assert "multipart message" in complaint(data)
+
+
+def test_a_damaged_part_does_not_take_the_others_with_it() -> None:
+    damaged = message(packed_part("gzip", b"x"), MIMEText("#!/bin/sh", "plain", "us-ascii"))
+    found = wishes(damaged.replace(b"eA==", b"eA="))
+    assert found.scripts == (b"#!/bin/sh",)
+    assert "part of the multipart message is no base64" in str(found.findings[0])
+
+
+def test_quoted_printable_is_undone() -> None:
+    part = MIMEBase("text", "plain")
+    part.set_payload("#cloud-config\nhostname: =61\n")
+    part.add_header("Content-Transfer-Encoding", "quoted-printable")
+    assert wishes(message(part)).document.hostname == "a"
 
 
 def test_parts_that_unpack_to_too_much_are_refused() -> None:

@@ -1,0 +1,213 @@
+"""``cloud-config validate`` and ``schema``, and ``coreos-cloudinit`` as it was called before."""
+
+import io
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from cloud_config import cli
+from cloud_config.commands import compatible, goflags
+from cloud_config.document.yamltree import MAX_BYTES
+from osmodel.faults import InvalidInput
+
+GOOD = "#cloud-config\nhostname: a\n"
+WARNED = "#cloud-config\nhostname: a\nbad: 1\n"
+WRONG = "#cloud-config\nbad: 1\nmanage_etc_hosts: x\n"
+IGNITION = '{"ignition": {"version": "3.4.0"}}'
+
+
+@pytest.fixture
+def user_data(tmp_path: Path) -> Path:
+    return tmp_path / "user_data"
+
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "lines"),
+    [
+        (GOOD, 0, []),
+        ("#!/bin/sh\n", 0, []),
+        ("", 0, []),
+        (WARNED, 0, ['line 3: warning: unrecognized key "bad"']),
+        (
+            WRONG,
+            1,
+            ['line 2: warning: unrecognized key "bad"', "line 3: error: invalid value x"],
+        ),
+        ("x", 1, ['line 1: error: must be "#cloud-config" or begin with "#!"']),
+    ],
+)
+def test_each_finding_is_a_line_and_errors_decide(
+    user_data: Path, capsys: Captured, text: str, status: int, lines: list[str]
+) -> None:
+    user_data.write_text(text)
+    assert cli.main(["validate", str(user_data)]) == status
+    captured = capsys.readouterr()
+    assert captured.out.splitlines() == lines
+    assert not captured.err
+
+
+def test_findings_are_told_as_json(user_data: Path, capsys: Captured) -> None:
+    user_data.write_text(WRONG)
+    assert cli.main(["validate", "--json", str(user_data)]) == 1
+    assert json.loads(capsys.readouterr().out) == [
+        {"line": 2, "kind": "warning", "message": 'unrecognized key "bad"'},
+        {"line": 3, "kind": "error", "message": "invalid value x"},
+    ]
+
+
+def test_no_findings_are_an_empty_array(user_data: Path, capsys: Captured) -> None:
+    user_data.write_text(GOOD)
+    assert cli.main(["validate", "--json", str(user_data)]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_a_hyphen_is_standard_input(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(WRONG.encode())))
+    assert cli.main(["validate", "-"]) == 1
+    assert "line 3: error" in capsys.readouterr().out
+
+
+def test_a_missing_file_is_wrong_input(user_data: Path, capsys: Captured) -> None:
+    assert cli.main(["validate", str(user_data)]) == 2
+    assert "No such file" in capsys.readouterr().err
+
+
+def test_a_huge_file_is_not_read_to_its_end(capsys: Captured) -> None:
+    assert cli.main(["validate", "/dev/zero"]) == 1
+    assert f"larger than {MAX_BYTES} bytes" in capsys.readouterr().out
+
+
+def test_the_schema_is_one(capsys: Captured) -> None:
+    assert cli.main(["schema"]) == 0
+    Draft202012Validator.check_schema(json.loads(capsys.readouterr().out))
+
+
+class Applied:
+    """Notes what it is told to apply."""
+
+    def __init__(self, status: int = 0) -> None:
+        self.calls: list[list[str]] = []
+        self._status = status
+
+    def __call__(self, arguments: Sequence[str]) -> int:
+        self.calls.append(list(arguments))
+        return self._status
+
+
+@pytest.mark.parametrize("flag", ["-from-file", "--from-file"])
+@pytest.mark.parametrize("validate", ["-validate", "--validate", "--validate=true"])
+@pytest.mark.parametrize(("text", "status"), [(GOOD, 0), (WARNED, 1), (WRONG, 1), (IGNITION, 0)])
+def test_the_old_validator_fails_on_any_finding(
+    user_data: Path, flag: str, validate: str, text: str, status: int
+) -> None:
+    user_data.write_text(text)
+    assert cli.main([flag, str(user_data), validate]) == status
+    assert cli.coreos_cloudinit([validate, f"{flag}={user_data}"]) == status
+
+
+def test_the_old_validator_prints_the_same_lines(user_data: Path, capsys: Captured) -> None:
+    user_data.write_text(WRONG)
+    cli.coreos_cloudinit(["-validate", "-from-file", str(user_data)])
+    assert capsys.readouterr().out.splitlines() == [
+        'line 2: warning: unrecognized key "bad"',
+        "line 3: error: invalid value x",
+    ]
+
+
+def test_ignition_is_left_alone_and_told(user_data: Path, capsys: Captured) -> None:
+    user_data.write_text(IGNITION)
+    applied = Applied()
+    assert compatible.run(["-from-file", str(user_data)], applied) == 0
+    assert not applied.calls
+    assert "Ignition" in capsys.readouterr().err
+
+
+def test_a_file_is_applied(user_data: Path) -> None:
+    user_data.write_text(GOOD)
+    applied = Applied()
+    assert compatible.run(["--from-file", str(user_data)], applied) == 0
+    assert applied.calls == [["apply", str(user_data)]]
+
+
+@pytest.mark.parametrize(
+    ("flag", "below"),
+    [("-from-configdrive", "openstack/latest/user_data"), ("-from-waagent", "CustomData")],
+)
+def test_a_directory_is_looked_into(tmp_path: Path, flag: str, below: str) -> None:
+    file = tmp_path / below
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(GOOD)
+    applied = Applied()
+    assert compatible.run([flag, str(tmp_path)], applied) == 0
+    assert applied.calls == [["apply", str(file)]]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["-from-metadata-service"],
+        ["-from-ec2-metadata=http://169.254.169.254/"],
+        ["-from-proc-cmdline"],
+        ["-oem", "vmware"],
+    ],
+)
+def test_other_sources_are_left_to_the_search(flags: list[str]) -> None:
+    applied = Applied()
+    assert compatible.run(flags, applied) == 0
+    assert applied.calls == [["apply"]]
+
+
+def test_a_failure_may_be_ignored(user_data: Path) -> None:
+    user_data.write_text(GOOD)
+    flags = ["--from-file", str(user_data)]
+    assert compatible.run(flags, Applied(status=74)) == 1
+    assert compatible.run([*flags, "--ignore-failure"], Applied(status=74)) == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "Provide at least one of --from-file"),
+        (["-from-file", ""], "Provide at least one of --from-file"),
+        (["-from-proc-cmdline=false"], "Provide at least one of --from-file"),
+        (["-oem", "tin"], 'Invalid option to -oem: "tin". Supported options: ["digitalocean"'),
+        (["-convert-netconf", "x"], "Invalid option to -convert-netconf: 'x'. Supported options:"),
+        (["-from-fiel", "x"], "flag provided but not defined: -from-fiel"),
+        (["-from-file"], "flag needs an argument: -from-file"),
+        (["-validate=maybe"], 'invalid boolean value "maybe" for -validate'),
+    ],
+)
+def test_bad_flags_are_refused(capsys: Captured, flags: list[str], message: str) -> None:
+    assert compatible.run(flags, Applied()) == 2
+    captured = capsys.readouterr()
+    assert message in captured.out + captured.err
+
+
+def test_a_missing_file_is_no_source(user_data: Path) -> None:
+    assert compatible.run(["-from-file", str(user_data)], Applied()) == 1
+    assert compatible.run(["-from-file", str(user_data), "-validate"], Applied()) == 1
+
+
+def test_the_version_and_the_flags_are_told(capsys: Captured) -> None:
+    assert cli.coreos_cloudinit(["-version"]) == 0
+    assert capsys.readouterr().out.startswith("coreos-cloudinit ")
+    assert cli.coreos_cloudinit(["-help"]) == 0
+    assert "-from-waagent" in capsys.readouterr().err
+
+
+def test_flags_end_where_go_ends_them() -> None:
+    flags = {"a": True, "b": False}
+    assert goflags.parsed(["-a", "-b", "-x", "--", "-c"], flags) == (
+        {"a": "true", "b": "-x"},
+        ["-c"],
+    )
+    assert goflags.parsed(["-a=F", "-", "-b"], flags) == ({"a": "false"}, ["-", "-b"])
+    with pytest.raises(InvalidInput):
+        goflags.parsed(["---a"], flags)
