@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ from hostio.runner import Command, Runner
 from osmodel.faults import HostFailure, InvalidInput, TransientFailure
 
 _TIMEOUT = 60.0  # seconds; making a home copies a handful of files
-_LOCKED = ("passwd", "group", "shadow", "gshadow", "subuid", "subgid")
+# Lock, its draft by process number, draft of the file; "passwd-" is the last one and kept.
+_REST = re.compile(r"(passwd|group|shadow|gshadow|subuid|subgid)(\.lock|\.[0-9]+|\+)")
 # Images hand out fixed numbers from 999 downwards and around 100. Users that
 # this machine makes for itself stay away from both, whatever an update brings.
 _SYSTEM_RANGE = ("SYS_UID_MIN=300", "SYS_UID_MAX=899", "SYS_GID_MIN=300", "SYS_GID_MAX=899")
@@ -140,18 +142,20 @@ class SystemAccounts:
                 yield row
 
     def _drop_stale_locks(self) -> None:
-        """Take away lock files of a program that lost power.
+        """Take away lock files and half-written files of a program that lost power.
 
-        They hold a process number, and after a restart that can be anybody's:
-        the account files would stay locked. Every program that makes them holds
-        a lock on .pwd.lock for as long, so whoever has that may delete them.
+        A lock file holds a process number, and after a restart that can be
+        anybody's: the account files would stay locked. Every program that makes
+        them holds a lock on .pwd.lock for as long, so whoever has that may
+        delete them.
         """
         with _pwd_lock(self._etc / ".pwd.lock"):
-            for name in _LOCKED:
-                try:
-                    (self._etc / f"{name}.lock").unlink(missing_ok=True)
-                except OSError as error:
-                    raise HostFailure(f"{self._etc}/{name}.lock: {error.strerror}") from error
+            try:
+                for path in list(self._etc.iterdir()):
+                    if _REST.fullmatch(path.name):
+                        path.unlink(missing_ok=True)
+            except OSError as error:
+                raise HostFailure(f"{self._etc}: {error.strerror}") from error
 
 
 def useradd(account: NewAccount) -> list[str]:

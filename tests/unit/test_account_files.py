@@ -80,11 +80,12 @@ def test_a_password_is_one_field_of_one_line(etc: Path, hashed: str) -> None:
 @pytest.mark.parametrize("act", ["add", "remove", "password"])
 def test_locks_of_a_program_that_lost_power_go_away(etc: Path, act: str) -> None:
     def check(_: Command) -> bytes:
-        assert [path.name for path in etc.glob("*.lock")] == [".pwd.lock"]
+        left = {path.name for path in etc.iterdir()}
+        assert left == {".pwd.lock", "passwd", "passwd-", "group", "passwd.conf"}
         return b""
 
-    for name in ("passwd", "shadow", "subuid"):
-        (etc / f"{name}.lock").write_text("1\n")
+    for name in ("passwd.lock", "shadow+", "subuid.14", "passwd-", "passwd.conf"):
+        (etc / name).write_text("1\n")
     accounts = SystemAccounts(ScriptedRunner(useradd=check, userdel=check, chpasswd=check), etc)
     {
         "add": lambda: accounts.add(NewAccount("ada")),
