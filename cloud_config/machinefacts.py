@@ -9,8 +9,10 @@ from pathlib import Path
 
 from cloud_config.planning.facts import Facts
 from cloud_config.sources.metadata import Metadata
+from cloud_config.state.places import RUN
 from osmodel.faults import HostFailure
 
+METADATA = RUN / "metadata.json"
 _UNITS = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system")
 _LINKED = ("home", "opt", "root", "srv")
 _LONGEST = 1 << 20  # bytes of a file that is read whole
@@ -37,6 +39,16 @@ def read_facts(metadata: Metadata, root: Path = Path("/")) -> Facts:
         environment=_text(root / "etc/environment"),
         metadata=metadata,
     )
+
+
+def read_metadata(path: Path = METADATA) -> Metadata:
+    """What the platform said at this start; empty if no source was asked.
+
+    Raises:
+        HostFailure: it is there but cannot be read.
+        UntrustedData: it is damaged.
+    """
+    return Metadata.from_json(text) if (text := _text(path)) else Metadata()
 
 
 def _text(path: Path) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import TextIO
 
 from cloud_config.applying.applying import Order, apply
@@ -15,13 +14,10 @@ from cloud_config.commands.status import as_text
 from cloud_config.commands.validate import user_data
 from cloud_config.commands.verbs import Verbs
 from cloud_config.document.interpreting import interpret
-from cloud_config.machinefacts import read_facts
+from cloud_config.machinefacts import read_facts, read_metadata
 from cloud_config.planning.plan import plan
-from cloud_config.sources.metadata import Metadata
-from cloud_config.state.places import RUN
-from osmodel.faults import HostFailure, InvalidInput
+from osmodel.faults import InvalidInput
 
-METADATA = RUN / "metadata.json"
 _DEGRADED = 1
 
 
@@ -68,7 +64,7 @@ def _order(options: argparse.Namespace, world: World) -> Order:
     data = user_data(options.file) if options.file else stored_user_data(world)
     if data is None:
         raise InvalidInput("no user data were applied before", hint="name a file")
-    facts = read_facts(_metadata(METADATA))
+    facts = read_facts(read_metadata())
     wishes = interpret(data, facts.metadata.addresses)
     made = plan(wishes.document, facts, wishes.scripts)
     return Order(
@@ -78,12 +74,3 @@ def _order(options: argparse.Namespace, world: World) -> Order:
         (*wishes.findings, *made.findings),
         data,
     )
-
-
-def _metadata(path: Path) -> Metadata:
-    try:
-        return Metadata.from_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return Metadata()
-    except (OSError, UnicodeDecodeError) as error:
-        raise HostFailure(f"{path}: {error}") from error

@@ -15,7 +15,7 @@ from cloud_config.commands.verbs import Verbs
 from cloud_config.document.findings import Finding, Level
 from cloud_config.document.interpreting import interpret
 from cloud_config.document.reading import in_order
-from cloud_config.machinefacts import read_facts
+from cloud_config.machinefacts import METADATA, read_facts, read_metadata
 from cloud_config.planning.actions import (
     Action,
     EnsureUser,
@@ -27,11 +27,7 @@ from cloud_config.planning.actions import (
 from cloud_config.planning.describing import as_table, summary
 from cloud_config.planning.facts import Facts
 from cloud_config.planning.plan import frequency, plan
-from cloud_config.sources.metadata import Metadata
-from cloud_config.state.places import RUN
-from osmodel.faults import HostFailure
 
-METADATA = RUN / "metadata.json"
 _FAILED = 1
 
 
@@ -73,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         HostFailure: a file of the machine cannot be read.
         UntrustedData: the metadata is none.
     """
-    facts = read_facts(_metadata(options.metadata))
+    facts = read_facts(read_metadata(options.metadata))
     wishes = interpret(user_data(options.file), facts.metadata.addresses)
     made = plan(wishes.document, facts, wishes.scripts)
     findings = in_order([*wishes.findings, *made.findings])
@@ -110,15 +106,6 @@ def _file_state(path: Path, action: PutFile) -> str:
         return "new"
     except OSError:
         return ""  # not ours to read
-
-
-def _metadata(path: Path) -> Metadata:
-    try:
-        return Metadata.from_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return Metadata()
-    except (OSError, UnicodeDecodeError) as error:
-        raise HostFailure(f"{path}: {error}") from error
 
 
 def _text(steps: Sequence[Step], findings: Sequence[Finding]) -> str:

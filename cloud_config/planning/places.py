@@ -57,7 +57,8 @@ def mount_point(path: str, links: Mapping[str, str]) -> str:
         InvalidInput: not a place for a data disk.
     """
     _check_form(path)
-    if not _is_below(path, _MOUNTED_BELOW) and path not in {"/home", "/root", "/srv", "/opt"}:
+    # Not /root: a new file system's top directory is open to everyone.
+    if not _is_below(path, _MOUNTED_BELOW) and path not in {"/home", "/srv", "/opt"}:
         raise InvalidInput(f"{path}: no disk can be mounted there")
     top, _, rest = path[1:].partition("/")
     real = posixpath.join(links.get(f"/{top}", f"/{top}"), rest).rstrip("/")
