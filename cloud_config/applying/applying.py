@@ -88,7 +88,8 @@ def _apply(order: Order, world: World) -> Report:
     results += _attempt("follow-image", "", lambda: refresh_defaults(run))
     results += _attempt("keep-record", "after", run.remember)
     results += _attempt("keep-pending", "", run.leave_pending)
-    return _finished(replace(report, results=tuple(results)), world)
+    report = replace(report, results=tuple(results), finished=_now(world))
+    return _finished(report, order, world)
 
 
 def _begin(order: Order, run: Run) -> list[Result]:
@@ -154,9 +155,9 @@ def _told(world: World, report: Report) -> list[Result]:
     return _attempt("tell-status", "", lambda: world.status.write(report.as_json()))
 
 
-def _finished(report: Report, world: World) -> Report:
-    stage = Stage.DEGRADED if report.errors else Stage.DONE
-    report = replace(report, stage=stage, finished=_now(world))
+def _finished(report: Report, order: Order, world: World) -> Report:
+    whole = Stage.DEGRADED if report.errors else Stage.DONE
+    report = replace(report, stage=whole if order.with_commands else Stage.WAITING)
     missing = _told(world, report)
     return replace(report, results=(*report.results, *missing)) if missing else report
 

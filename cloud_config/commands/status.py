@@ -15,6 +15,7 @@ from osmodel.faults import Fault, TransientFailure
 
 _DEGRADED = 1
 _STILL_RUNNING = TransientFailure.exit_status
+_UNFINISHED = (Stage.RUNNING, Stage.WAITING)
 _POLL = 0.5  # seconds
 _LONGEST = 600.0  # seconds that --wait waits
 _INTERRUPTED = Result("apply", "", "cloud-config", Outcome.FAILED, "interrupted before its end")
@@ -44,14 +45,14 @@ def run(options: argparse.Namespace, world: World, out: TextIO = sys.stdout) -> 
     """
     report = read_report(world)
     deadline = world.clock.monotonic() + _LONGEST
-    while options.wait and report.stage is Stage.RUNNING and world.clock.monotonic() < deadline:
+    while options.wait and report.stage in _UNFINISHED and world.clock.monotonic() < deadline:
         world.clock.sleep(_POLL)
         report = read_report(world)
     if options.json:
         out.write(json.dumps(report.as_table(), indent=2) + "\n")
     else:
         out.write(as_text(report, verbose=options.verbose))
-    if report.stage is Stage.RUNNING:
+    if report.stage in _UNFINISHED:
         return _STILL_RUNNING
     return _DEGRADED if report.errors else 0
 

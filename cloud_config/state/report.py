@@ -29,6 +29,7 @@ class Stage(StrEnum):
 
     NOTHING = "nothing"
     RUNNING = "running"
+    WAITING = "waiting"  # for the second run of this boot, which starts units
     DONE = "done"
     DEGRADED = "degraded"  # something of the document is not in force
 

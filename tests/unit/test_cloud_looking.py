@@ -175,6 +175,15 @@ def test_a_run_under_way_can_be_waited_for() -> None:
     assert machine.clock.monotonic() >= 600
 
 
+def test_a_first_run_of_two_is_not_the_end() -> None:
+    machine = CloudMachine()
+    machine.apply(SetHostname("web"), with_commands=False)
+    ended, text = said(machine, "status")
+    assert (ended, text.splitlines()[0]) == (75, "waiting")
+    machine.apply(SetHostname("web"))
+    assert said(machine, "status", "--wait")[0] == 0
+
+
 def test_a_run_that_was_killed_is_an_error() -> None:
     machine = CloudMachine()
     machine.status.text = Report(Stage.RUNNING, "i-1").as_json()
