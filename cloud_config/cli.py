@@ -47,7 +47,35 @@ def coreos_cloudinit(argv: Sequence[str] | None = None) -> int:
     """The other name of this program, with the flags that it had."""
     arguments = sys.argv[1:] if argv is None else argv
     compatible = importlib.import_module("cloud_config.commands.compatible")
-    return _without_traceback("coreos-cloudinit", lambda: int(compatible.run(arguments, main)))
+    world = compatible.World(apply=_apply, search=_search, fetch=_fetch)
+    return _without_traceback("coreos-cloudinit", lambda: int(compatible.run(arguments, world)))
+
+
+def _apply(data: bytes, source: str) -> int:
+    """Apply these user data to this machine."""
+    from cloud_config.applying.applying import apply  # noqa: PLC0415 - validate needs none of it
+    from cloud_config.commands.apply import order_of  # noqa: PLC0415 - as above
+
+    machine = this_machine()
+    return 1 if apply(order_of(data, source, machine), machine).errors else 0
+
+
+def _search() -> int:
+    """Do what the start does once the network is up."""
+    from cloud_config import bootsteps  # noqa: PLC0415 - validate needs none of it
+    from cloud_config.sources.choosing import Stage  # noqa: PLC0415 - as above
+
+    bootsteps.run(Stage.NETWORK, bootsteps.local_world())
+    return main(["status"])
+
+
+def _fetch(url: str) -> bytes:
+    """Read a URL."""
+    from cloud_config import bootsteps  # noqa: PLC0415 - validate needs none of it
+    from cloud_config.sources.choosing import Source  # noqa: PLC0415 - as above
+    from cloud_config.sources.reading import fetched  # noqa: PLC0415 - as above
+
+    return fetched(bootsteps.local_world().sources, url, Source.URL).user_data or b""
 
 
 def this_machine() -> World:

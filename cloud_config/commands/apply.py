@@ -60,17 +60,33 @@ def run(options: argparse.Namespace, world: World, out: TextIO = sys.stdout) -> 
 
 
 def _order(options: argparse.Namespace, world: World) -> Order:
-    before = stored_instance(world)
     data = user_data(options.file) if options.file else stored_user_data(world)
     if data is None:
         raise InvalidInput("no user data were applied before", hint="name a file")
+    return order_of(data, options.file, world, instance_id=options.instance_id)
+
+
+def order_of(data: bytes, source: str | None, world: World, *, instance_id: str = "") -> Order:
+    """What user data ask for on this machine.
+
+    Args:
+        data: of any form.
+        source: where they are from; ``None`` for the source of those applied last.
+        world: the machine.
+        instance_id: as which instance; by default the one of this boot.
+
+    Raises:
+        HostFailure: a file of the machine cannot be read.
+        UntrustedData: the metadata of this boot is damaged.
+    """
+    before = stored_instance(world)
     facts = read_facts(read_metadata())
     wishes = interpret(data, facts.metadata.addresses)
     made = plan(wishes.document, facts, wishes.scripts)
     return Order(
         made.actions,
-        options.instance_id or facts.metadata.instance_id or before.instance_id,
-        options.file or before.source,
+        instance_id or facts.metadata.instance_id or before.instance_id,
+        source or before.source,
         (*wishes.findings, *made.findings),
         data,
     )

@@ -1,9 +1,9 @@
 """``coreos-cloudinit`` with the flags that it had.
 
 Units and scripts that call it go on working. It reads user data where it is
-told to if that is a file or a directory; for a metadata service, a URL or the
-kernel command line it leaves the search to ``cloud-config apply``, which finds
-by itself what a machine has.
+told to if that is a file, a directory or a URL; a metadata service and the
+kernel command line it leaves to the search at boot, which finds by itself what
+a machine has.
 
 Source: coreos-cloudinit.go (flags, messages, exit statuses).
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -70,16 +71,24 @@ _NO_SOURCE = (
     "--from-proc-cmdline"
 )
 
-Apply = Callable[[Sequence[str]], int]
 
+@dataclass(frozen=True, slots=True)
+class World:
+    """What this program leaves to others.
 
-def run(arguments: Sequence[str], apply: Apply) -> int:
-    """Do what the flags say.
-
-    Args:
-        arguments: without the program's name.
-        apply: runs ``cloud-config`` with these arguments.
+    Attributes:
+        apply: applies user data; the exit status is 0 if all of it is in force.
+        search: reads the sources of this machine and applies what they have.
+        fetch: reads a URL.
     """
+
+    apply: Callable[[bytes, str], int]
+    search: Callable[[], int]
+    fetch: Callable[[str], bytes]
+
+
+def run(arguments: Sequence[str], world: World) -> int:
+    """Do what the flags say; ``arguments`` are without the program's name."""
     try:
         flags, rest = goflags.parsed(arguments, FLAGS)
     except InvalidInput as fault:
@@ -101,7 +110,7 @@ def run(arguments: Sequence[str], apply: Apply) -> int:
     if not any(name.startswith("from-") and flags[name] not in {"", "false"} for name in flags):
         sys.stdout.write(f"{_NO_SOURCE}\n")
         return EXIT_USAGE
-    return _validate(flags) if on(flags, "validate") else _apply(flags, apply)
+    return _with_source(flags, world)
 
 
 def on(flags: Mapping[str, str], name: str) -> bool:
@@ -143,46 +152,39 @@ def source_file(flags: Mapping[str, str]) -> str:
     return next((name for name in named if Path(name).exists()), named[0] if named else "")
 
 
-def _validate(flags: Mapping[str, str]) -> int:
-    """Print the findings; any of them is a failure here, as it was there."""
-    name = source_file(flags)
-    if not name:
-        sys.stderr.write("--validate needs --from-file, --from-configdrive or --from-waagent\n")
-        return EXIT_USAGE
+def _with_source(flags: Mapping[str, str], world: World) -> int:
+    """Read what the flags name, and validate or apply it."""
+    if flags.get("convert-netconf"):
+        sys.stderr.write("--convert-netconf is not done: write networkd units, see network.units\n")
+    name, url = source_file(flags), flags.get("from-url", "")
+    if not name and not url:
+        return _search(flags, world)
     try:
-        data = user_data(name)
+        data = user_data(name) if name else world.fetch(url)
     except Fault as fault:
         sys.stderr.write(f"No datasources available in time: {fault}\n")
         return EXIT_FAILURE
     findings = checked(data).findings
     if any(finding.message == IGNITION for finding in findings):
-        return _tell_ignition()
-    sys.stdout.write(as_text(findings))
-    return EXIT_FAILURE if findings else 0
+        # It was left alone without an error there, so that both programs could be called.
+        sys.stderr.write(f"coreos-cloudinit: {IGNITION}\n")
+        return 0
+    if on(flags, "validate"):
+        # Any finding is a failure here, as it was there.
+        sys.stdout.write(as_text(findings))
+        return EXIT_FAILURE if findings else 0
+    return _forgiven(flags, world.apply(data, name or url))
 
 
-def _apply(flags: Mapping[str, str], apply: Apply) -> int:
-    name = source_file(flags)
-    if flags.get("convert-netconf"):
-        sys.stderr.write("--convert-netconf is not done: write networkd units, see network.units\n")
-    if not name:
-        sys.stderr.write("the source is looked for: cloud-config sources shows which one\n")
-        return _forgiven(flags, apply(["apply"]))
-    if not Path(name).exists():
-        sys.stderr.write("No datasources available in time\n")
-        return EXIT_FAILURE
-    if any(finding.message == IGNITION for finding in checked(user_data(name)).findings):
-        return _tell_ignition()
-    return _forgiven(flags, apply(["apply", name]))
+def _search(flags: Mapping[str, str], world: World) -> int:
+    if on(flags, "validate"):
+        sys.stderr.write("--validate needs a file, a directory or a URL\n")
+        return EXIT_USAGE
+    sys.stderr.write("`cloud-config sources` shows where user data are looked for\n")
+    return _forgiven(flags, world.search())
 
 
 def _forgiven(flags: Mapping[str, str], status: int) -> int:
     if status == 0 or on(flags, "ignore-failure"):
         return 0
     return EXIT_FAILURE
-
-
-def _tell_ignition() -> int:
-    """Such user data was left alone without an error, so that both programs could be called."""
-    sys.stderr.write(f"coreos-cloudinit: {IGNITION}\n")
-    return 0

@@ -3,7 +3,6 @@
 import io
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from jsonschema import Draft202012Validator
 from cloud_config import cli
 from cloud_config.commands import compatible, goflags
 from cloud_config.document.yamltree import MAX_BYTES
-from osmodel.faults import InvalidInput
+from osmodel.faults import InvalidInput, TransientFailure
 
 GOOD = "#cloud-config\nhostname: a\n"
 WARNED = "#cloud-config\nhostname: a\nbad: 1\n"
@@ -89,16 +88,30 @@ def test_the_schema_is_one(capsys: Captured) -> None:
     Draft202012Validator.check_schema(json.loads(capsys.readouterr().out))
 
 
-class Applied:
-    """Notes what it is told to apply."""
+class Machine:
+    """Notes what it is told to do."""
 
     def __init__(self, status: int = 0) -> None:
-        self.calls: list[list[str]] = []
+        self.applied: list[tuple[str, str]] = []
+        self.searches = 0
         self._status = status
 
-    def __call__(self, arguments: Sequence[str]) -> int:
-        self.calls.append(list(arguments))
+    @property
+    def world(self) -> compatible.World:
+        return compatible.World(self._apply, self._search, self._fetch)
+
+    def _apply(self, data: bytes, source: str) -> int:
+        self.applied.append((data.decode(), source))
         return self._status
+
+    def _search(self) -> int:
+        self.searches += 1
+        return self._status
+
+    def _fetch(self, url: str) -> bytes:
+        if "missing" in url:
+            raise TransientFailure(f"{url}: not there")
+        return WARNED.encode()
 
 
 @pytest.mark.parametrize("flag", ["-from-file", "--from-file"])
@@ -123,17 +136,17 @@ def test_the_old_validator_prints_the_same_lines(user_data: Path, capsys: Captur
 
 def test_ignition_is_left_alone_and_told(user_data: Path, capsys: Captured) -> None:
     user_data.write_text(IGNITION)
-    applied = Applied()
-    assert compatible.run(["-from-file", str(user_data)], applied) == 0
-    assert not applied.calls
+    machine = Machine()
+    assert compatible.run(["-from-file", str(user_data)], machine.world) == 0
+    assert not machine.applied
     assert "Ignition" in capsys.readouterr().err
 
 
 def test_a_file_is_applied(user_data: Path) -> None:
     user_data.write_text(GOOD)
-    applied = Applied()
-    assert compatible.run(["--from-file", str(user_data)], applied) == 0
-    assert applied.calls == [["apply", str(user_data)]]
+    machine = Machine()
+    assert compatible.run(["--from-file", str(user_data)], machine.world) == 0
+    assert machine.applied == [(GOOD, str(user_data))]
 
 
 @pytest.mark.parametrize(
@@ -144,9 +157,9 @@ def test_a_directory_is_looked_into(tmp_path: Path, flag: str, below: str) -> No
     file = tmp_path / below
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(GOOD)
-    applied = Applied()
-    assert compatible.run([flag, str(tmp_path)], applied) == 0
-    assert applied.calls == [["apply", str(file)]]
+    machine = Machine()
+    assert compatible.run([flag, str(tmp_path)], machine.world) == 0
+    assert machine.applied == [(GOOD, str(file))]
 
 
 @pytest.mark.parametrize(
@@ -159,16 +172,31 @@ def test_a_directory_is_looked_into(tmp_path: Path, flag: str, below: str) -> No
     ],
 )
 def test_other_sources_are_left_to_the_search(flags: list[str]) -> None:
-    applied = Applied()
-    assert compatible.run(flags, applied) == 0
-    assert applied.calls == [["apply"]]
+    machine = Machine()
+    assert compatible.run(flags, machine.world) == 0
+    assert (machine.searches, machine.applied) == (1, [])
+
+
+def test_a_url_is_read() -> None:
+    machine = Machine()
+    url = "https://example.com/user-data"
+    assert compatible.run(["-from-url", url], machine.world) == 0
+    assert machine.applied == [(WARNED, url)]
+    assert compatible.run(["-from-url", url, "-validate"], machine.world) == 1
+    assert compatible.run(["-from-url", "https://missing.example/"], machine.world) == 1
+    assert len(machine.applied) == 1
+
+
+def test_what_is_searched_for_cannot_be_validated(capsys: Captured) -> None:
+    assert compatible.run(["-from-proc-cmdline", "-validate"], Machine().world) == 2
+    assert "needs a file" in capsys.readouterr().err
 
 
 def test_a_failure_may_be_ignored(user_data: Path) -> None:
     user_data.write_text(GOOD)
     flags = ["--from-file", str(user_data)]
-    assert compatible.run(flags, Applied(status=74)) == 1
-    assert compatible.run([*flags, "--ignore-failure"], Applied(status=74)) == 0
+    assert compatible.run(flags, Machine(status=74).world) == 1
+    assert compatible.run([*flags, "--ignore-failure"], Machine(status=74).world) == 0
 
 
 @pytest.mark.parametrize(
@@ -185,14 +213,14 @@ def test_a_failure_may_be_ignored(user_data: Path) -> None:
     ],
 )
 def test_bad_flags_are_refused(capsys: Captured, flags: list[str], message: str) -> None:
-    assert compatible.run(flags, Applied()) == 2
+    assert compatible.run(flags, Machine().world) == 2
     captured = capsys.readouterr()
     assert message in captured.out + captured.err
 
 
 def test_a_missing_file_is_no_source(user_data: Path) -> None:
-    assert compatible.run(["-from-file", str(user_data)], Applied()) == 1
-    assert compatible.run(["-from-file", str(user_data), "-validate"], Applied()) == 1
+    assert compatible.run(["-from-file", str(user_data)], Machine().world) == 1
+    assert compatible.run(["-from-file", str(user_data), "-validate"], Machine().world) == 1
 
 
 def test_the_version_and_the_flags_are_told(capsys: Captured) -> None:
