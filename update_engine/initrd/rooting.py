@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from update_engine.initrd.state import State
     from update_engine.initrd.world import World
 
-# The hash first: dm-verity takes the fastest one that is loaded when it starts.
 # The hashes first: verity takes the fastest there is. What a kernel has built in
 # or a processor cannot do is passed over.
+# The checksum first: EROFS and ext4 ask for it while they are loaded.
 MODULES = (
-    "sha256_ssse3", "sha2_ce", "sha256_arm64", "dm_verity", "erofs", "overlay",
-    "crc32c_generic", "ext4",
+    "crc32c_generic", "sha256_ssse3", "sha2_ce", "sha256_arm64", "dm_verity", "erofs", "overlay",
+    "ext4",
 )  # fmt: skip
 _NAME = "root"
 
