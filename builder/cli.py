@@ -153,9 +153,8 @@ def _lock(options: argparse.Namespace, world: World) -> int:
 
 def _target(options: argparse.Namespace) -> Target:
     """The target that the options name; a platform alone implies its architecture."""
-    platforms = {target.platform.value: target for target in TARGETS}
     platform = options.platform or Platform.UEFI.value
-    fitting = platforms.get(platform)
+    fitting = next((target for target in TARGETS if target.platform == platform), None)
     architecture = options.arch or (fitting.architecture if fitting else TARGETS[0].architecture)
     check(architecture, platform)
     return Target(architecture, Platform(platform))

@@ -115,3 +115,17 @@ def test_a_log_gets_one_line_for_each_step(capsys: pytest.CaptureFixture[str]) -
         "root         cached",
         "disk             2.0 s  failed",
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "target"),
+    [
+        ([], "x86_64"),
+        (["--arch", "arm64"], "arm64"),
+        (["--platform", "uefi"], "x86_64"),
+        (["--platform", "raspberrypi"], "raspberrypi"),
+    ],
+)
+def test_what_is_not_said_of_a_target_is_the_usual(arguments: list[str], target: str) -> None:
+    options = cli.parser().parse_args([MINIMAL, *arguments])
+    assert cli._target(options).lock_name == target
