@@ -243,15 +243,19 @@ class _Builder:
 
     def _dash(self, line: int, *, flow: bool) -> int:
         """The line of the dash before an item: a value may begin lines below it."""
-        if flow:
+        if flow or self._text(line).startswith("-"):
             return line
-        for above in range(line, 0, -1):
-            text = self._lines[above - 1].strip() if above <= len(self._lines) else ""
-            if above < line and text and not text.startswith("#"):
-                return above if text.split(" #", 1)[0].rstrip().endswith("-") else line
-            if above == line and text.startswith("-"):
-                return line
-        return line
+        above = line - 1
+        while above and not self._said(above):
+            above -= 1
+        return above if self._said(above).endswith("-") else line
+
+    def _text(self, line: int) -> str:
+        return self._lines[line - 1].strip() if 0 < line <= len(self._lines) else ""
+
+    def _said(self, line: int) -> str:
+        """A line without its comment."""
+        return f" {self._text(line)}".split(" #", 1)[0].strip()
 
     def _warn(self, line: int, message: str) -> None:
         self.findings.append(Finding(line, Level.WARNING, message))

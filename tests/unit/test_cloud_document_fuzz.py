@@ -71,21 +71,21 @@ def test_the_example_is_correct() -> None:
     assert not understood(EXAMPLE).findings
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_understood_or_refused(data: bytes) -> None:
     understood(data)
     understood(HEADER + data)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.one_of(st.sampled_from(PIECES), st.binary(max_size=4)), max_size=40))
 def test_pieces_of_documents_are_understood_or_refused(pieces: list[bytes]) -> None:
     understood(HEADER + b"".join(pieces))
     understood(b"".join(pieces))
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 8))
 def test_damaged_documents_are_understood_or_refused(seed: int, changes: int) -> None:
     chance = random.Random(seed)

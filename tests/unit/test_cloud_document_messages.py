@@ -272,6 +272,8 @@ def test_only_the_first_document_of_a_file_is_read() -> None:
         ("users:\n\n  - # a comment\n    # another\n    true\n", 3),
         ("users: [\n  true]\n", 2),
         ("users:\n  - &a\n    true\n", 2),
+        ("users:\n  -\n\n    # x - y\n    true\n", 2),
+        ("a: 1\nusers:\n  - name: a\n  - - x\n", 1),
     ],
 )
 def test_an_item_is_at_the_line_of_its_dash(text: str, line: int) -> None:

@@ -62,7 +62,7 @@ def test_it_is_a_schema() -> None:
     json.dumps(schema())
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.one_of(*[st.fixed_dictionaries({key.name: values(key.shape)}) for key in DOCUMENT.keys]))
 def test_what_the_schema_refuses_the_reader_has_a_finding_for(document: dict[str, Any]) -> None:
     reading = read(yaml.safe_dump(document))
@@ -78,7 +78,7 @@ BEYOND = (
 """What a schema cannot say, or says of an empty value otherwise."""
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.one_of(*[st.fixed_dictionaries({key.name: values(key.shape)}) for key in DOCUMENT.keys]))
 def test_what_the_reader_refuses_the_schema_refuses_too(document: dict[str, Any]) -> None:
     reading = read(yaml.safe_dump(document))

@@ -154,6 +154,32 @@ def test_a_file_that_cannot_be_as_asked_is_left_out_and_the_others_stay(wrong: s
     assert reading.has_errors
 
 
+def test_files_that_are_too_much_together_are_refused() -> None:
+    packed = base64.b64encode(gzip.compress(bytes(7 << 20))).decode()
+    item = f"  - {{path: /etc/x, encoding: gz+b64, content: {packed}}}\n"
+    reading = read(f"write_files:\n{item * 3}")
+    assert len(reading.document.write_files) == 2
+    assert str(reading.findings[0]) == "line 4: error: files hold more than 16777216 bytes"
+
+
+def test_gzip_of_very_many_pieces_is_refused() -> None:
+    packed = base64.b64encode(gzip.compress(b"x") * 17).decode()
+    text = f"write_files: [{{path: /etc/x, encoding: gz+b64, content: {packed}}}]"
+    assert read(text).has_errors
+
+
+def test_bytes_that_are_none_are_an_error() -> None:
+    reading = read("write_files: [{path: /etc/x, content: !!binary '!'}]")
+    assert "invalid base64" in str(reading.findings[0])
+    assert not reading.document.write_files
+
+
+def test_a_drop_in_with_another_suffix_is_left_out() -> None:
+    reading = read("coreos: {units: [{name: a.service, drop_ins: [{name: x.txt}]}]}")
+    assert 'drop-in name "x.txt" does not end in .conf' in str(reading.findings[0])
+    assert reading.document.coreos.units[0].drop_ins == ()
+
+
 def test_a_mode_that_nobody_understands_hides_the_file() -> None:
     (file,) = read("write_files: [{path: /etc/x, permissions: [0600]}]").document.write_files
     assert file.permissions == 0o600

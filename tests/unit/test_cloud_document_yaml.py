@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 
 from cloud_config.document import scalars
 from cloud_config.document.scalars import Resolved, resolve
-from cloud_config.document.yamltree import MAX_DEPTH, MAX_VALUES, Listing, Mapping, Scalar, parse
+from cloud_config.document.yamltree import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_VALUES,
+    Listing,
+    Mapping,
+    Scalar,
+    parse,
+)
 
 
 def complaint(text: str) -> str:
@@ -90,6 +98,27 @@ def test_a_key_that_is_no_scalar_is_refused() -> None:
     assert complaint("? [a]\n: b\n") == "line 1: error: a key must be a single value"
 
 
+def test_a_large_text_is_refused() -> None:
+    assert "larger than" in complaint("#" * (MAX_BYTES + 1))
+    assert "larger than" in complaint("#" + "\u00fc" * (MAX_BYTES // 2))
+
+
+def test_an_alias_may_be_a_key() -> None:
+    root, findings = parse("- &k name\n- {*k : x}\n")
+    assert not findings
+    assert isinstance(root, Listing)
+    mapping = root.items[1][1]
+    assert isinstance(mapping, Mapping)
+    assert list(mapping.entries) == ["name"]
+
+
+def test_only_mappings_are_merged() -> None:
+    root, _ = parse("a: &a [x, {y: 1}]\nb: {<<: *a, z: 2}\nc: {<<: x}\n")
+    assert isinstance(root, Mapping)
+    keys = [list(node.entries) for _, node in root.entries.values() if isinstance(node, Mapping)]
+    assert keys == [["z", "y"], ["<<"]]
+
+
 def test_merged_keys_stand_behind_those_of_the_mapping_itself() -> None:
     root, findings = parse("a: &a {x: 1, y: 2}\nb: &b {y: 3, z: 4}\nc: {<<: [*a, *b], x: 5}\n")
     assert not findings
@@ -148,7 +177,7 @@ trees = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(trees, st.booleans())
 def test_both_parsers_make_the_same_tree(tree: object, flow: bool) -> None:  # noqa: FBT001
     text = yaml.safe_dump(tree, default_flow_style=flow, allow_unicode=True)
