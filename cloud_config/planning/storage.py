@@ -56,7 +56,7 @@ def _mounting(mounts: Mapping[str, PutFile]) -> tuple[Action, ...]:
     enabled = tuple(EnableUnit(name, runtime=False, origin=ORIGIN) for name in mounts)
     # A place inside another one has a longer name of the same beginning.
     started = tuple(CommandUnit("start", name, ORIGIN) for name in sorted(mounts, key=len))
-    return (*mounts.values(), ReloadManager(ORIGIN), *enabled, *started)
+    return (*mounts.values(), *enabled, ReloadManager(ORIGIN), *started)
 
 
 def _formatting(item: Filesystem) -> FormatDisk:

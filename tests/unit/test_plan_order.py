@@ -145,7 +145,7 @@ def test_everything_is_done_in_the_order_of_coreos_cloudinit() -> None:
     kinds = [type(action) for action in plan(document, NODE, (b"#!/bin/sh\n",)).actions]
     assert kinds == [
         SetHostname,
-        *(FormatDisk, PutFile, ReloadManager, EnableUnit, CommandUnit),
+        *(FormatDisk, PutFile, EnableUnit, ReloadManager, CommandUnit),
         *(EnsureUser, AuthorizeKeys, AuthorizeKeys),
         PutFile,
         *(PutFile, ReloadManager, CommandUnit),
