@@ -108,6 +108,13 @@ def test_a_failed_unit_of_the_operator_is_not_the_image_s_fault(tmp_path: Path) 
     check("10-system-running", tmp_path, systemctl=script)
 
 
+def test_a_damaged_data_disk_is_not_the_image_s_fault(tmp_path: Path) -> None:
+    script = systemctl(
+        "systemd-fsck@dev-vdb.service", "/usr/lib/systemd/system/systemd-fsck@.service"
+    )
+    check("10-system-running", tmp_path, systemctl=script)
+
+
 def test_a_system_that_did_not_come_up_is_ill(tmp_path: Path) -> None:
     with pytest.raises(HostFailure, match=r"multi-user\.target was not reached"):
         check("10-system-running", tmp_path, systemctl=systemctl(active=3))
