@@ -138,7 +138,9 @@ def _lock(options: argparse.Namespace, world: World) -> int:
     _set_logging(verbose=options.verbose)
     wanted = [_target(options)] if options.arch or options.platform else list(TARGETS)
     if options.tools:
-        locks = [(locking.TOOLS_LOCK, locking.tools_request("amd64"))]
+        names = [options.arch] if options.arch else list(locking.DEBIAN_NAMES)
+        architectures = [locking.DEBIAN_NAMES[name] for name in names]
+        locks = [(locking.tools_lock(a), locking.tools_request(a)) for a in architectures]
     elif options.definition is not None:
         images = [definition.load(options.definition, target) for target in wanted]
         locks = [(image.lock, locking.image_request(image)) for image in images]

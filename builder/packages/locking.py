@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +15,20 @@ from builder.world import World
 from hostio.durable import replace_file
 from osmodel.platforms import Platform
 
-TOOLS_LOCK = Path(__file__).with_name("tools.lock")
+_TOOLS_LOCKS = {"amd64": "tools.lock", "arm64": "tools-arm64.lock"}
 TOOLS_COMMAND = "build-image lock --tools"
 # Debian's names of the architectures that images can be built for.
 DEBIAN_NAMES = {"x86_64": "amd64", "arm64": "arm64"}
+_HOST = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), "amd64")
+
+
+def tools_lock(architecture: str) -> Path:
+    """The lock of the tools for hosts of one architecture, Debian's name."""
+    return Path(__file__).with_name(_TOOLS_LOCKS[architecture])
+
+
+TOOLS_LOCK = tools_lock(_HOST)
+"""The lock of the tools of this host."""
 
 
 def tools_request(architecture: str) -> Request:

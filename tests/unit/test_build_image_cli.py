@@ -37,6 +37,7 @@ BAD = {
     (MINIMAL, "--kernel-arg", "a b"): (2, "--kernel-arg: not one kernel argument: 'a b'"),
     (MINIMAL, "--payload-level", "20"): (2, "--payload-level: expected 1 to 19: 20"),
     ("lock",): (2, "say which lock"),
+    ("lock", "--tools", "--arch", "vax"): (2, "architecture: 'vax' is not supported"),
     ("lock", MINIMAL, "--arch", "vax"): (2, "architecture: 'vax' is not supported"),
 }
 

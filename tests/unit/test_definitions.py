@@ -165,7 +165,9 @@ def test_the_locks_of_this_project_fit_their_definitions(name: str, target: Targ
     assert {item.architecture for item in locked.everything} <= {request.architecture, "all"}
 
 
-def test_the_lock_of_the_tools_fits_the_tools() -> None:
-    locked = lock.load(locking.TOOLS_LOCK, refresh="")
-    wanted = locking.tools_request("amd64").wanted
-    lock.check_current(locked, wanted, source=locking.TOOLS_LOCK, refresh="")
+@pytest.mark.parametrize("architecture", ["amd64", "arm64"])
+def test_the_locks_of_the_tools_fit_the_tools(architecture: str) -> None:
+    path = locking.tools_lock(architecture)
+    locked = lock.load(path, refresh="")
+    assert locked.architecture == architecture
+    lock.check_current(locked, locking.tools_request(architecture).wanted, source=path, refresh="")
