@@ -16,7 +16,7 @@ from osmodel.faults import Fault
 if TYPE_CHECKING:  # slow to import, and validate needs none of it
     from cloud_config.applying.world import World
 
-VERBS = ("validate", "schema", "plan", "apply", "status", "diff")
+VERBS = ("validate", "schema", "plan", "apply", "status", "diff", "sources")
 
 
 def parser(verbs: Sequence[str] = VERBS) -> argparse.ArgumentParser:
