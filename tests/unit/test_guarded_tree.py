@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from hostio.guardedtree import (
     _beside_name,
     parts_of,
 )
+from hostio.runner import Command, LocalRunner
 from osmodel.faults import HostFailure, InvalidInput
 from tests.fakes.ramtree import RamTree
 
@@ -247,3 +249,23 @@ def test_descriptors_are_given_back(tree: GuardedTree) -> None:
 
 def test_parts_are_named() -> None:
     assert parts_of("/etc/a/b") == ("etc", "a", "b")
+
+
+@pytest.fixture
+def small(root: Path) -> Iterator[Path]:
+    """A file system with hardly any room."""
+    runner = LocalRunner()
+    runner.run(Command(["mount", "-t", "tmpfs", "-o", "size=64k", "small", str(root / "etc")]))
+    yield root
+    runner.run(Command(["umount", str(root / "etc")]))
+
+
+@AS_ROOT
+def test_a_file_without_room_leaves_the_old_one(small: Path) -> None:
+    tree = GuardedTree(small)
+    tree.put("/etc/x", b"old", 0o600, ME)
+    with pytest.raises(HostFailure, match="/etc/x: No space left on device"):
+        tree.put("/etc/x", bytes(1 << 20), 0o600, ME)
+    assert (small / "etc/x").read_bytes() == b"old"
+    assert [path.name for path in (small / "etc").iterdir()] == ["x"]
+    tree.put("/etc/x", b"new", 0o600, ME)
