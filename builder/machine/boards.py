@@ -55,6 +55,8 @@ class Traits:
             devices.
         memory_mib: size of the memory if the board decides it.
         cpus: number of processors if the board decides it.
+        patience: seconds a start may take. An idle host emulates a PC in 40; several times
+            that was seen on loaded ones, and other processors are slower to emulate.
     """
 
     target: Target
@@ -66,6 +68,7 @@ class Traits:
     device_tree: str = ""
     memory_mib: int | None = None
     cpus: int | None = None
+    patience: float = 1800.0
 
     @property
     def is_virtual(self) -> bool:
@@ -86,7 +89,9 @@ _X86_CPU = "Nehalem"
 _ARM_CPU = "cortex-a72"
 
 TRAITS: Mapping[Board, Traits] = {
-    Board.PC: Traits(Target(), "qemu-system-x86_64", "q35,smm=off", _X86_CPU, _OVMF),
+    Board.PC: Traits(
+        Target(), "qemu-system-x86_64", "q35,smm=off", _X86_CPU, _OVMF, patience=900.0
+    ),
     Board.VIRT: Traits(Target("arm64"), _ARM, _VIRT, _ARM_CPU, _AAVMF),
     Board.U_BOOT: Traits(_PI, _ARM, _VIRT, _ARM_CPU, bios=_ARM_U_BOOT),
     Board.RASPI3B: Traits(

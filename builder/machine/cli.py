@@ -102,7 +102,8 @@ class _Session:
                 ready = True
             return report is not None
 
-        self.guest.wait_for(look, "to be ready", self.options.deadline)
+        patience = self.options.deadline or self.guest.hardware.traits.patience
+        self.guest.wait_for(look, "to be ready", patience)
         if self.options.exit_when_ready:
             return
         while self.guest.is_running():

@@ -15,7 +15,7 @@ from osmodel.faults import UntrustedData
 
 # OVMF and AAVMF start the loader; U-Boot runs the script that is our loader there.
 _FIRMWARE = re.compile(
-    r"BdsDxe: starting Boot\d+ .* from PciRoot|^## Executing script at", re.MULTILINE
+    r"BdsDxe: starting Boot\d+ .* from PciRoot|^\*\* Booting bootflow .* with script", re.MULTILINE
 )
 _GAVE_UP = re.compile(
     r"BdsDxe: starting Boot\d+ .* from Fv|BdsDxe: No bootable option|^=> ", re.MULTILINE

@@ -26,9 +26,6 @@ from hostio.rangelock import is_locked
 from hostio.runner import Command, Process
 from osmodel.faults import HostFailure
 
-READY_DEADLINE = 900.0
-"""Seconds a start may take: an idle host needs 40, a loaded one was seen to need 220."""
-
 _POLL = 0.2  # seconds between two looks at a log file
 _SHUTDOWN_DEADLINE = 180.0
 _END_DEADLINE = 60.0  # seconds for a killed QEMU to be gone
@@ -106,10 +103,13 @@ class Machine:
         self._seen += 1
         return known[self._seen - 1]
 
-    def wait_ready(self, deadline: float = READY_DEADLINE) -> Report:
+    def wait_ready(self, deadline: float | None = None) -> Report:
         """The next report that was not returned yet; waits for it.
 
         After a restart of the guest the next call waits for the next report.
+
+        Args:
+            deadline: seconds; what the board usually needs at most if not given.
 
         Raises:
             HostFailure: none came in ``deadline`` seconds, or QEMU ended.
@@ -120,7 +120,7 @@ class Machine:
             found.extend(filter(None, [self.report()]))
             return bool(found)
 
-        self.wait_for(reported, "to be ready", deadline)
+        self.wait_for(reported, "to be ready", deadline or self.hardware.traits.patience)
         return found[0]
 
     def wait_for(self, condition: Callable[[], bool], purpose: str, deadline: float) -> None:

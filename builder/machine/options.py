@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from builder.machine.boards import Board
-from builder.machine.guest import READY_DEADLINE
 from builder.machine.hardware import Accel, Hardware
 from builder.machine.network import DEFAULT_NETWORK, Forward, parse_network
 from hostio.localsocket import free_port, port_is_taken
@@ -24,7 +23,7 @@ def add_options(top: argparse.ArgumentParser) -> None:
     option("--accel", choices=["auto", *Accel], default="auto", help="default: auto, by a trial")
     option("--keep", type=Path, metavar="DIR", help="keep the machine there; start it again later")
     option("--exit-when-ready", action="store_true", help="shut it down once it is ready")
-    option("--deadline", type=float, default=READY_DEADLINE, metavar="SECONDS", help="to be ready")
+    option("--deadline", type=float, metavar="SECONDS", help="how long to wait until it is ready")
     option("--console", action="store_true", help="print the serial console as it comes")
     option("--json", action="store_true", help="one event per line, for programs")
     _add_network(top)

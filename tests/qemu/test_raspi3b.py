@@ -12,5 +12,5 @@ def test_it_comes_to_multi_user_and_says_so(raspi3b: Diary) -> None:
 
 def test_u_boot_ran_the_script_that_chose_the_slot(raspi3b: Diary) -> None:
     console = raspi3b.text("console")
-    script = console.index("## Executing script at")
+    script = console.index("with script")
     assert re.search(r"twinkeel: starting slot a\b", console[script:])

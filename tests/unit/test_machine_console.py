@@ -34,7 +34,9 @@ def test_a_firmware_that_waits_for_a_person_is_no_start() -> None:
 
 
 def test_a_script_that_u_boot_runs_is_a_start() -> None:
-    text = "## Executing script at 40200000\ntwinkeel: slot a\n## Executing script at 2400000\n"
+    flow = "** Booting bootflow 'virtio-blk#32.bootdev.part_1' with script\n"
+    refused = "** Booting bootflow '<NULL>' with efi_mgr\n"
+    text = f"{refused}{flow}twinkeel: starting slot a\n{refused}{flow}"
     assert console.starts(text) == 2
     assert not console.firmware_gave_up(text)
     assert console.firmware_gave_up("No more bootdevs\n=> ")
