@@ -11,7 +11,10 @@ from typing import Protocol
 from hostio.runner import Command, Runner
 from osmodel.faults import HostFailure
 
-_TIMEOUT = 30.0  # seconds; queueing a job takes a few milliseconds
+_TIMEOUT = 60.0  # seconds; queueing a job takes a few milliseconds
+# Generators run at a reload, and on an emulated machine at its first start they
+# compete with everything else: half a minute was seen.
+_RELOAD_TIMEOUT = 300.0  # seconds
 
 
 class UnitManager(Protocol):
@@ -46,7 +49,7 @@ class UnitManager(Protocol):
         Args:
             verb: as systemctl knows it.
             name: of the unit.
-            wait: for the job, at most 30 s.
+            wait: for the job, at most 60 s.
         """
         ...
 
@@ -69,7 +72,7 @@ class Systemctl:
 
     def reload(self) -> None:
         """See :meth:`UnitManager.reload`."""
-        self._run("systemctl", "daemon-reload")
+        self._run("systemctl", "daemon-reload", timeout=_RELOAD_TIMEOUT)
 
     def is_enabled(self, name: str) -> bool:
         """See :meth:`UnitManager.is_enabled`."""
@@ -117,8 +120,8 @@ class Systemctl:
         words = ("systemctl", verb, "--quiet", "--no-reload")
         self._run(*words, *(("--runtime",) if runtime else ()), "--", name)
 
-    def _run(self, *words: str) -> bytes:
-        return self._runner.run(Command(words, timeout=_TIMEOUT))
+    def _run(self, *words: str, timeout: float = _TIMEOUT) -> bytes:
+        return self._runner.run(Command(words, timeout=timeout))
 
     def _succeeds(self, *words: str) -> bool:
         try:

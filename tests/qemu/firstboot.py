@@ -22,7 +22,7 @@ _LOOK = {
     "journal": "journalctl --boot --no-pager --output=cat --unit='cloud-config-*'",
     "cloud-config": "cloud-config status --json || true",
     "hostname": "hostname",
-    "account": "getent passwd operator; id operator; getent shadow operator || true",
+    "account": "getent passwd keeper; id keeper; getent shadow keeper || true",
     "file": "stat -c '%U:%G %a' /etc/example/settings.conf; cat /etc/example/settings.conf || true",
     "first file": "cat /var/lib/example/first-only 2>&1 || true",
     "unit": "systemctl is-active greeting.service; systemctl is-enabled greeting.service;"
@@ -35,7 +35,7 @@ _LOOK = {
     "script": "cat /var/lib/script-ran 2>&1 || true",
     "secrets": "stat -c '%U %a' /var/lib/cloud-config/user-data;"
     " journalctl --boot --no-pager --output=cat | grep -c 'saltsalt' || true",
-    "metadata": "cat /run/cloud-config/metadata.json",
+    "metadata": "cat /run/cloud-config/metadata.json || true",
     "failed units": "systemctl list-units --failed --no-legend --plain",
     "sources": "cloud-config sources",
     "drift": "cloud-config diff || true",
@@ -100,7 +100,7 @@ def nocloud(stage: Stage) -> None:
         diary.ready("first start", guest.wait_ready())
         diary.ask(guest, "first start", _LOOK)
         diary.write("first start: login", _login(stage, guest))
-        guest.ssh("echo changed > /etc/example/settings.conf; usermod -p '*' operator")
+        guest.ssh("echo changed > /etc/example/settings.conf; usermod -p '*' keeper")
         restart(guest)
         diary.ready("second start", guest.wait_ready())
         diary.ask(guest, "second start", _LOOK)
@@ -156,10 +156,10 @@ def metadata(stage: Stage) -> None:
 
 
 def _login(stage: Stage, guest: Machine) -> str:
-    """What the user ``operator`` sees after logging in with the key of the document."""
+    """What the user ``keeper`` sees after logging in with the key of the document."""
     *line, _ = guest.client.command_line()
     options = ("-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes")
-    argv = (*line, *options, "operator@127.0.0.1", "id -un; pwd")
+    argv = (*line, *options, "keeper@127.0.0.1", "id -un; pwd")
     try:
         return stage.world.runner.run(Command(argv, timeout=120)).decode()
     except HostFailure as failure:

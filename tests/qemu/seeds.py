@@ -18,7 +18,7 @@ _DOCUMENT = """#cloud-config
 hostname: {name}
 timezone: Europe/Berlin
 users:
-  - name: operator
+  - name: keeper
     passwd: {hash}
     groups: [systemd-journal]
     ssh-authorized-keys:
@@ -26,7 +26,7 @@ users:
 write_files:
   - path: /etc/example/settings.conf
     permissions: "0640"
-    owner: operator:systemd-journal
+    owner: keeper:systemd-journal
     content: |
       name = {name}
       address = {address}
@@ -74,7 +74,7 @@ echo "$(hostname)" >> /var/lib/script-ran
 BROKEN = """#cloud-config
 hostname: broken-but-up
 users:
-  - name: operator
+  - name: keeper
     ssh_authorized_keys: [{key}]
   - name: "not a name"
 write_files:
@@ -102,7 +102,7 @@ def document(name: str, key: str, *, address: str = "none", first: bool = False)
 
     Args:
         name: of the host, and in everything else.
-        key: for the user ``operator``.
+        key: for the user ``keeper``.
         address: in a file; ``$private_ipv4`` becomes the machine's.
         first: with a file that later documents do not have.
     """
