@@ -1,1 +1,1 @@
-"""First-boot configuration; not built yet, see docs/limits.md."""
+"""First-boot configuration: find user data, read them, plan what they ask for, do it."""

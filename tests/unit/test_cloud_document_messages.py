@@ -192,6 +192,7 @@ SYNTAX = [
     ("\t", "line 1: error: found character that cannot start any token"),
     ("a:\na", "line 2: error: could not find expected ':'"),
     ("#hello\na:\na", "line 3: error: could not find expected ':'"),
+    ("a: 1\nfoo\nbar: 1\nbaz: 2\n", "line 2: error: could not find expected ':'"),
     ("a: [1,\n2\nb: 3", "line 3: error: did not find expected ',' or ']'"),
     ("a:\n  - b\n c: d", "line 3: error: did not find expected key"),
     ("- a\nb: c", "line 2: error: did not find expected '-' indicator"),

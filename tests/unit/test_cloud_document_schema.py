@@ -97,6 +97,7 @@ def test_what_the_reader_refuses_the_schema_refuses_too(document: dict[str, Any]
     [
         {"hostname": "a", "ssh-authorized-keys": ["k"], "coreos": {"update": {"group": "x"}}},
         {"write-files": [{"path": "/etc/x", "permissions": 644}]},
+        {"coreos": {"fleet": {"verbosity": 2, "etcd_request_timeout": 2, "verify-units": True}}},
         {"coreos": {"units": [{"name": "a.service", "drop-ins": [{"name": "x.conf"}]}]}},
     ],
 )

@@ -138,11 +138,16 @@ def test_a_message_may_begin_with_other_headers(newline: str) -> None:
         "",
         "#cloud-config",
         "hostname: a",
+        "--b",
+        "",
+        "#!/bin/sh",
+        "true",
         "--b--",
         "",
     ]
     found = wishes(newline.join(lines).encode())
     assert (found.document.hostname, found.findings) == ("a", ())
+    assert found.scripts == (f"#!/bin/sh{newline}true".encode(),)
 
 
 def test_an_unknown_part_is_told_and_the_others_count() -> None:
