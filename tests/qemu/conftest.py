@@ -15,7 +15,7 @@ from builder.machine.boards import Board
 from builder.machine.cli import choose, local_world
 from builder.machine.world import World
 from osmodel.platforms import TARGETS, Platform, Target
-from tests.qemu import armstories, stories
+from tests.qemu import armstories, firstboot, stories
 from tests.qemu.diary import Diary
 from tests.qemu.stage import Stage
 from tests.qemu.workshop import ROOT, Workshop
@@ -43,6 +43,9 @@ PLAYS: Mapping[str, Play] = {
     "pi": Play(armstories.pi, PI),
     "arm": Play(armstories.arm, Target("arm64")),
     "raspi3b": Play(armstories.smoke, PI, Board.RASPI3B),
+    "nocloud": Play(firstboot.nocloud),
+    "credential": Play(firstboot.credential),
+    "metadata": Play(firstboot.metadata),
     "node": Play(stories.node),
 }
 """The longest first."""
@@ -139,3 +142,18 @@ def raspi3b(diaries: Mapping[str, Diary]) -> Diary:
 @pytest.fixture(scope="session")
 def node(diaries: Mapping[str, Diary]) -> Diary:
     return diaries["node"]
+
+
+@pytest.fixture(scope="session")
+def nocloud(diaries: Mapping[str, Diary]) -> Diary:
+    return diaries["nocloud"]
+
+
+@pytest.fixture(scope="session")
+def credential(diaries: Mapping[str, Diary]) -> Diary:
+    return diaries["credential"]
+
+
+@pytest.fixture(scope="session")
+def metadata(diaries: Mapping[str, Diary]) -> Diary:
+    return diaries["metadata"]

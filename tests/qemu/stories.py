@@ -138,6 +138,10 @@ def node(stage: Stage) -> None:
 
 
 _NODE = {
+    "first-boot cost": "systemctl show cloud-config-local --property=ActiveEnterTimestampMonotonic"
+    " --property=InactiveExitTimestampMonotonic",
+    "first-boot pythons": "journalctl --boot --unit='cloud-config-*' --output=cat --no-pager"
+    " | grep -c boot-step || true",
     "programs": f"{_QUIET}; ps -eo pid,ppid,rss,args",
     "failed units": FIRST_LOOK["failed units"],
     "etcd": "systemctl start etcd && etcdctl put greeting hello && etcdctl get greeting",
