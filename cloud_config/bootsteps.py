@@ -26,6 +26,7 @@ from cloud_config.applying.world import World as MachineWorld
 from cloud_config.sources import settings
 from cloud_config.sources.choosing import Stage
 from cloud_config.sources.gathering import Gathered, gather, with_own_addresses
+from cloud_config.sources.metadata import Metadata
 from cloud_config.sources.surroundings import look_around, own_addresses
 from cloud_config.sources.world import World as SourceWorld
 from hostio.clock import SystemClock
@@ -35,11 +36,12 @@ from hostio.kernelcalls import KernelMounts
 from hostio.media import MountedMedia
 from hostio.plainhttp import PlainHttp
 from hostio.runner import Command, LocalRunner
-from hostio.statefiles import TextFile, VolatileFile
+from hostio.statefiles import DurableFile, TextFile, VolatileFile
 from osmodel.faults import Fault, InvalidInput
 
 NETWORK_UNIT = "cloud-config-network.service"
 METADATA = Path("/run/cloud-config/metadata.json")
+REMEMBERED = Path("/var/lib/cloud-config/metadata.json")
 
 _log = logging.getLogger("cloud-config")
 
@@ -52,11 +54,13 @@ class World:
         sources: what is read.
         machine: what is configured; made when there is something to configure.
         metadata: what the platform said in this start, for the commands.
+        remembered: the same, of the last start whose network was up.
     """
 
     sources: SourceWorld
     machine: Callable[[], MachineWorld]
     metadata: TextFile
+    remembered: TextFile
 
 
 def run(stage: Stage, world: World) -> None:
@@ -82,7 +86,10 @@ def run(stage: Stage, world: World) -> None:
     _log.info("source=%s instance=%s", found.source, found.metadata.instance_id)
     found = _completed(found, stage, world)
     world.metadata.write(found.metadata.as_json())
-    report, is_early = configuring.configure(found, stage, world.machine(), world.sources.root)
+    before = _remembered(found.metadata, stage, world.remembered)
+    report, is_early = configuring.configure(
+        found, stage, world.machine(), world.sources.root, before
+    )
     if report.errors:
         _log.error("some of it is not in force: see `cloud-config status`")
     if is_early:
@@ -94,6 +101,19 @@ def _completed(found: Gathered, stage: Stage, world: World) -> Gathered:
         return found
     own = own_addresses(world.sources.runner)
     return replace(found, metadata=with_own_addresses(found.metadata, own))
+
+
+def _remembered(metadata: Metadata, stage: Stage, file: TextFile) -> Metadata:
+    """Metadata of the last start with a network; kept when this one has it."""
+    try:
+        text = file.read()
+        before = Metadata() if text is None else Metadata.from_json(text)
+        if stage is Stage.NETWORK and metadata != before:
+            file.write(metadata.as_json())
+    except Fault as fault:
+        _log.warning("the last start's addresses are not known: %s", fault)
+        return Metadata()
+    return before
 
 
 def _queue_network_stage(world: World) -> None:
@@ -148,7 +168,7 @@ def local_world() -> World:
         )
         return made
 
-    return World(sources, machine, VolatileFile(METADATA))
+    return World(sources, machine, VolatileFile(METADATA), DurableFile(REMEMBERED))
 
 
 def _log_to_the_journal() -> None:

@@ -15,14 +15,18 @@ from cloud_config.document.findings import Finding, Level
 from cloud_config.document.interpreting import Wishes, interpret
 from cloud_config.document.model import Document
 from cloud_config.machinefacts import read_facts
-from cloud_config.planning.plan import plan
+from cloud_config.planning.actions import PutFile
+from cloud_config.planning.plan import Plan, plan
 from cloud_config.sources.choosing import Stage
-from cloud_config.sources.gathering import Gathered
+from cloud_config.sources.gathering import Gathered, with_own_addresses
+from cloud_config.sources.metadata import Metadata
 from cloud_config.state.report import Report
 from cloud_config.state.report import Stage as Progress
 
 
-def configure(found: Gathered, stage: Stage, world: World, root: Path) -> tuple[Report, bool]:
+def configure(
+    found: Gathered, stage: Stage, world: World, root: Path, before: Metadata
+) -> tuple[Report, bool]:
     """Apply what was found; the second value says that the network stage has to finish it.
 
     Addresses of this machine may be known only once its network is up. Until then
@@ -33,17 +37,20 @@ def configure(found: Gathered, stage: Stage, world: World, root: Path) -> tuple[
         stage: of the start.
         world: the machine.
         root: where its facts are read.
+        before: metadata of the last start with a network; its addresses stand in
+            until this start's are known, so that files do not change to and fro.
 
     Raises:
         HostFailure: a fact about the machine cannot be read.
     """
     user_data = _user_data(found, world)
-    wishes = Wishes(Document())
-    if user_data is not None:
-        wishes = interpret(user_data, found.metadata.addresses)
-    facts = read_facts(found.metadata, root)
-    made = plan(wishes.document, facts, wishes.scripts)
-    is_early = stage is Stage.LOCAL and bool(wishes.missing_addresses)
+    wishes = _wishes(user_data, found.metadata)
+    made = plan(wishes.document, read_facts(found.metadata, root), wishes.scripts)
+    is_early = stage is Stage.LOCAL and _wants_addresses(wishes, made, found.metadata)
+    if is_early and before.instance_id == found.metadata.instance_id:
+        metadata = with_own_addresses(found.metadata, before)
+        wishes = _wishes(user_data, metadata)
+        made = plan(wishes.document, read_facts(metadata, root), wishes.scripts)
     order = Order(
         made.actions,
         found.metadata.instance_id,
@@ -65,6 +72,23 @@ def report_nothing(found: Gathered, world: World) -> Report:
     report = Report(Progress.DEGRADED, started=now, finished=now, findings=_told(found))
     world.status.write(report.as_json())
     return report
+
+
+def _wishes(user_data: bytes | None, metadata: Metadata) -> Wishes:
+    return Wishes(Document()) if user_data is None else interpret(user_data, metadata.addresses)
+
+
+def _wants_addresses(wishes: Wishes, made: Plan, metadata: Metadata) -> bool:
+    """Whether the document uses addresses that are not known yet, itself or in a file.
+
+    Units of the time read them from /etc/environment.
+    """
+    if wishes.missing_addresses:
+        return True
+    if metadata.addresses:
+        return False
+    files = [action.content for action in made.actions if isinstance(action, PutFile)]
+    return any(b"/etc/environment" in text or b"COREOS_P" in text for text in files)
 
 
 def _user_data(found: Gathered, world: World) -> bytes | None:
