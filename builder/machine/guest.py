@@ -175,10 +175,13 @@ class Machine:
         """Press the power button and wait for the guest to go down.
 
         Returns:
-            Whether it went down by itself; otherwise it was cut off.
+            Whether it went down by itself; otherwise it was cut off. A board has no
+            button.
         """
         if not self.is_running():
             return True
+        if not self.hardware.traits.is_virtual:
+            deadline = 0.0
         with contextlib.suppress(HostFailure):  # it may be ending right now
             self._monitor.execute("system_powerdown")
         end = self._clock.monotonic() + deadline

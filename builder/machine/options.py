@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from builder.machine.boards import Board
+from builder.machine.boards import TRAITS, Board
 from builder.machine.hardware import Accel, Hardware
 from builder.machine.network import DEFAULT_NETWORK, Forward, parse_network
 from hostio.localsocket import free_port, port_is_taken
 from osmodel.faults import InvalidInput
+
+_USUAL = {"memory": 1024, "cpus": 2}
 
 
 def add_options(top: argparse.ArgumentParser) -> None:
@@ -17,8 +19,8 @@ def add_options(top: argparse.ArgumentParser) -> None:
     option = top.add_argument
     option("image", type=Path, help="output directory of build-image")
     option("--machine", choices=[*Board], help="default: what the image is made for")
-    option("--memory", type=int, default=1024, metavar="MIB", help="memory (default 1024)")
-    option("--cpus", type=int, default=2, metavar="N", help="processors (default 2)")
+    option("--memory", type=int, metavar="MIB", help=f"memory (default {_USUAL['memory']})")
+    option("--cpus", type=int, metavar="N", help=f"processors (default {_USUAL['cpus']})")
     option("--disk-size", type=int, default=8, metavar="GIB", help="disk (default 8)")
     option("--accel", choices=["auto", *Accel], default="auto", help="default: auto, by a trial")
     option("--keep", type=Path, metavar="DIR", help="keep the machine there; start it again later")
@@ -62,10 +64,7 @@ def hardware(options: argparse.Namespace, accel: Accel, board: Board) -> Hardwar
         InvalidInput: a size out of range, a port in use, a malformed value, a missing
             file, or something the machine cannot have.
     """
-    for name, least in (("memory", 256), ("cpus", 1), ("disk_size", 1)):
-        if getattr(options, name) < least:
-            shown = name.replace("_", "-")
-            raise InvalidInput(f"--{shown}: at least {least}, got {getattr(options, name)}")
+    _check_sizes(options, board)
     if options.ssh_port is not None and port_is_taken(options.ssh_port):
         raise InvalidInput(
             f"--ssh-port: port {options.ssh_port} is in use",
@@ -75,8 +74,8 @@ def hardware(options: argparse.Namespace, accel: Accel, board: Board) -> Hardwar
     wanted = Hardware(
         accel=accel,
         ssh_port=options.ssh_port or free_port(),
-        memory_mib=options.memory,
-        cpus=options.cpus,
+        memory_mib=options.memory or _USUAL["memory"],
+        cpus=options.cpus or _USUAL["cpus"],
         forwards=tuple(Forward.parse(text, network) for text in options.forward),
         credentials=_read(_pairs("credential", options.credential)),
         network=network,
@@ -87,6 +86,17 @@ def hardware(options: argparse.Namespace, accel: Accel, board: Board) -> Hardwar
     )
     wanted.check()
     return wanted
+
+
+def _check_sizes(options: argparse.Namespace, board: Board) -> None:
+    for name, least in (("memory", 256), ("cpus", 1), ("disk_size", 1)):
+        value = getattr(options, name)
+        if value is not None and value < least:
+            raise InvalidInput(f"--{name.replace('_', '-')}: at least {least}, got {value}")
+    traits = TRAITS[board]
+    for name, fixed in (("memory", traits.memory_mib), ("cpus", traits.cpus)):
+        if fixed and getattr(options, name) not in (None, fixed):
+            raise InvalidInput(f"--{name}: {board} always has {fixed}")
 
 
 def _pairs(option: str, texts: list[str]) -> dict[str, str]:

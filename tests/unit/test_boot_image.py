@@ -158,3 +158,9 @@ def test_a_directory_whose_manifest_says_nothing_is_refused(
     (built / "manifest.json").write_text("{}")
     assert run([str(built)], machine_world(tmp_path)) == 2
     assert "does not say what machine" in capsys.readouterr().err
+
+
+def test_memory_that_is_soldered_on_cannot_be_chosen(tmp_path: Path, capsys: Captured) -> None:
+    arguments = [str(image(tmp_path, "arm64", "raspberrypi")), "--machine", "raspi3b"]
+    assert run([*arguments, "--memory", "4096"], machine_world(tmp_path)) == 2
+    assert "--memory: raspi3b always has 1024" in capsys.readouterr().err

@@ -1,16 +1,18 @@
 """The life of one machine, with a QEMU that only plays a script."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from builder.machine.boards import Board
 from builder.machine.guest import Machine, machine
-from builder.machine.hardware import Accel, Hardware
+from builder.machine.hardware import Accel, Hardware, MachineFiles
 from builder.machine.preparing import prepare
 from builder.machine.world import World
 from hostio.runner import Command
 from osmodel.faults import HostFailure, InvalidInput
-from tests.fakes.machineworld import becomes_ready, image, machine_world
+from tests.fakes.machineworld import REPORT, becomes_ready, image, machine_world
 from tests.fakes.runner import ScriptedRunner
 from tests.fakes.spawner import ScriptedSpawner
 
@@ -151,3 +153,21 @@ def test_a_directory_too_deep_for_a_socket_is_refused(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 80)
     with pytest.raises(InvalidInput, match="path is too long"):
         prepare(machine_world(tmp_path), image(tmp_path), deep, disk_size=1)
+
+
+def test_a_board_prints_its_report_and_is_cut_off_at_once(tmp_path: Path) -> None:
+    def prints(_: Command, output: Path) -> None:
+        line = b"twinkeel-report: " + REPORT
+        (output.parent / "console.log").write_bytes(line.replace(b"\n", b"\r\n"))
+
+    world = machine_world(tmp_path, prints)
+    files = MachineFiles(tmp_path / "m")
+    files.directory.mkdir()
+    files.disk.touch()
+    guest = Machine(world, image(tmp_path), files, replace(HARDWARE, board=Board.RASPI3B))
+    guest.start()
+    assert guest.wait_ready().slot == "a"
+    assert guest.hardware.credentials == {}
+    before = world.clock.monotonic()
+    assert not guest.shutdown()
+    assert world.clock.monotonic() - before < 1
