@@ -20,7 +20,7 @@ from hostio.runner import Command, Runner
 from osmodel.faults import HostFailure
 
 MOUNT_POINT = Path("/run/cloud-config/medium")
-SETTLE_SECONDS = 10
+SETTLE_SECONDS = 60
 """How long the machine's devices may take to be found, in seconds."""
 
 _MS_NOSYMFOLLOW = 256
@@ -112,7 +112,7 @@ class MountedMedia:
             # What is not there after this is not waited for: read what is there.
             with contextlib.suppress(HostFailure):
                 wait = f"--timeout={SETTLE_SECONDS}"
-                self._runner.run(Command(("udevadm", "settle", wait), timeout=60))
+                self._runner.run(Command(("udevadm", "settle", wait), timeout=2 * SETTLE_SECONDS))
 
 
 def file_system(node: Path) -> str:

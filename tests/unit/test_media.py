@@ -119,7 +119,7 @@ def test_devices_are_waited_for_once(tmp_path: Path) -> None:
     assert not shelf.optical()
     assert not shelf.boot_partition()
     assert [" ".join(command.argv) for command in runner.commands] == [
-        "udevadm settle --timeout=10"
+        "udevadm settle --timeout=60"
     ]
 
 
