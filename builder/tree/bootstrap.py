@@ -15,7 +15,7 @@ from builder.imagetoml import IdsTable
 from builder.packages import localrepo
 from builder.packages.emulation import Emulation
 from builder.packages.lock import Lock, LockedPackage
-from builder.tree import accounts
+from builder.tree import accounts, deferring
 from hostio.runner import Command
 
 # Documentation and translations; and what package scripts would spend seconds
@@ -25,7 +25,9 @@ _NEVER_UNPACKED = (
     *(f"/usr/share/{name}/*" for name in ("locale", "man")),
     "/usr/bin/py3compile",
     "/usr/lib/udev/hwdb.d/*",
+    *deferring.excluded(),
 )
+_STAND_INS = "stand-ins"
 _CHECKS = "check/empty,check/qemu,check/chrootless"
 
 
@@ -52,12 +54,20 @@ def make(
     source = localrepo.write(repository, lock.suite, wanted, tools.host)
     for name, text in accounts.seeds(ids).items():
         (out / name).write_text(text)
+    (out / _STAND_INS).mkdir()
+    deferring.stand_in({package.name for package in wanted}, out / _STAND_INS)
     command = Command(
         _arguments(lock, out, source), env={"SOURCE_DATE_EPOCH": str(lock.epoch)}, timeout=3600
     )
     with emulation.of(lock.architecture):
         tools.runner([out]).run(command)
     remove_tree(repository)
+    remove_tree(out / _STAND_INS)
+    settling = out / "settling"
+    settling.mkdir()
+    binds = [out, *{path.parent for path in wanted.values()}]
+    deferring.settle(out / "root", wanted, settling, tools.runner(binds))
+    remove_tree(settling)
     for name in accounts.seeds(ids):
         (out / name).unlink()
     accounts.check(out / "root", ids)
@@ -73,4 +83,5 @@ def _arguments(lock: Lock, out: Path, source: str) -> list[str]:
     # After the essential packages, before any that adds users.
     for name in accounts.SEEDED:
         argv.append(f"--essential-hook=cat {out / name} >>$1/etc/{name}")
+    argv.append(f"--essential-hook=cp -a {out / _STAND_INS}/. $1/")
     return [*argv, lock.suite, str(out / "root"), source]

@@ -21,6 +21,7 @@ from builder.tree import (
     accounts,
     bootstrap,
     closure,
+    deferring,
     efifiles,
     elfscan,
     factory,
@@ -67,7 +68,7 @@ class TreeSteps:
         return Step(
             "bootstrap",
             {"packages": packages, "epoch": self.lock.epoch, "ids": asdict(ids), **self._tools},
-            (bootstrap, accounts, emulation, localrepo),
+            (bootstrap, accounts, deferring, emulation, localrepo),
             lambda out: bootstrap.make(self.lock, self.files, ids, self.emulation, out),
         )
 
