@@ -84,7 +84,7 @@ def _addresses(networks: Mapping[str, object]) -> Metadata:
         for version in (4, 6):
             text = address(text_at(network, "ip_address"), version)
             if text:
-                reach = "private" if ipaddress.ip_address(text).is_private else "public"
+                reach = "public" if ipaddress.ip_address(text).is_global else "private"
                 found.setdefault(f"{reach}_ipv{version}", text)
     return Metadata(
         public_ipv4=found.get("public_ipv4", ""),

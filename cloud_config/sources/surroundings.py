@@ -101,7 +101,7 @@ def _note(text: str, found: dict[str, str]) -> None:
         address = ipaddress.ip_address(text)
     except ValueError:
         return
-    reach = "private" if address.is_private else "public"
+    reach = "public" if address.is_global else "private"
     found.setdefault(f"{reach}_ipv{address.version}", str(address))
 
 
