@@ -8,6 +8,7 @@ from osmodel.faults import HostFailure
 from tests.fakes.ramdisk import Power
 
 Files = dict[str, bytes]
+_TORN_AT = 8  # bytes: between a checksum and what it is about
 
 
 class RamEsp:
@@ -71,8 +72,8 @@ class RamEsp:
         return self.small.get(name)
 
     def overwrite(self, name: str, content: bytes) -> None:
-        before, half = self.small.get(name, b""), len(content) // 2
-        self._torn = {name: content[:half] + before[half:]}
+        before = self.small.get(name, b"")
+        self._torn = {name: content[:_TORN_AT] + before[_TORN_AT:]}
         self.change(lambda: self.small.update({name: content}))
         self._torn = {}
 
@@ -98,8 +99,8 @@ class RamEsp:
     def aftermaths(self) -> Iterator[tuple[Files, Files]]:
         """What ``EFI/Linux`` and the top directory may hold after a cut at this moment.
 
-        A small file that is being written may hold anything: here half of the
-        new content before the rest of the old, or nothing.
+        A small file that is being written may hold anything: here the head of
+        the new content before the rest of the old, or nothing.
         """
         yield dict(self.files), dict(self.small)
         for name, torn in self._torn.items():

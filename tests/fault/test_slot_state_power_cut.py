@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from osmodel import slotstate
+from osmodel.faults import InvalidInput
 from osmodel.slotstate import COPIES, SlotState, encode
 from tests.fakes.ramdisk import Power, PowerCut
 from tests.fakes.ramesp import Files, RamEsp
@@ -25,7 +26,7 @@ A, B = small_uki("1.0.0", OLD), small_uki("1.0.1", NEW)
 TRIED = SlotState(8, "b", "good", "2")
 BEFORE = SlotState(7, "b", "good", "3")
 WRAPPED = (SlotState(0, "b", "good", "2"), SlotState(0xFFFF, "b", "good", "3"))
-TORN = encode(TRIED)[:100] + encode(BEFORE)[100:]
+TORN = encode(TRIED)[:8] + encode(BEFORE)[8:]
 
 PAIRS: dict[str, tuple[bytes | None, bytes | None]] = {
     "both whole": (encode(TRIED), encode(TRIED)),
@@ -95,6 +96,11 @@ def states_on_the_way(pair: str, change: str) -> set[State]:
     esp = medium(pair, Power())
     CHANGES[change](SlotFiles(esp))
     return esp.seen
+
+
+def test_what_is_called_torn_is_torn() -> None:
+    with pytest.raises(InvalidInput, match="checksum"):
+        slotstate.parse(TORN)
 
 
 @pytest.mark.parametrize(("pair", "change"), CASES)
