@@ -47,7 +47,7 @@ def test_the_machine_has_its_name(machine: tuple[Diary, str, str]) -> None:
 
 def test_its_user_can_log_in_with_the_key(machine: tuple[Diary, str, str]) -> None:
     diary, when, _ = machine
-    assert diary.text(f"{when}: login").split() == ["keeper", "/home/keeper"]
+    assert diary.text(f"{when}: login").split() == ["keeper", "/var/home/keeper"]
 
 
 def test_its_user_has_password_and_groups(machine: tuple[Diary, str, str]) -> None:
@@ -189,7 +189,8 @@ def moments(shown: str) -> Mapping[str, Mapping[str, int]]:
     found: dict[str, Mapping[str, int]] = {}
     for block in shown.strip().split("\n\n"):
         values = dict(line.split("=", 1) for line in block.splitlines())
-        found[values.pop("Id")] = {
+        unit = values.pop("Id")
+        found[unit] = {
             name.removesuffix("TimestampMonotonic"): int(value) for name, value in values.items()
         }
     return found
@@ -199,7 +200,7 @@ def moments(shown: str) -> Mapping[str, Mapping[str, int]]:
 
 
 def test_a_broken_document_leaves_the_machine_reachable(credential: Diary) -> None:
-    assert credential.text("broken: login").split() == ["keeper", "/home/keeper"]
+    assert credential.text("broken: login").split() == ["keeper", "/var/home/keeper"]
     assert credential.text("broken: hostname").strip() == "broken-but-up"
 
 
