@@ -11,7 +11,7 @@ filters"; QEMU 10.0, docs/system/arm/raspi.rst.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,10 +27,11 @@ _SECTOR = 512
 _FILTERS = {Board.RASPI3B: "pi3", Board.RASPI4B: "pi4"}
 _ENVIRONMENT = {"MTOOLS_SKIP_CHECK": "1"}
 
-# Devices of a Raspberry Pi 4 that QEMU does not have: Linux waits for them in vain, or
-# panics. The card sits on a controller that boards use for the radio, without a switch
-# for its power.
-_ABSENT_ON_RASPI4B: tuple[tuple[str, ...], ...] = ()
+# What QEMU does not have, or has wrong, taken out of the device tree by fdtput.
+_CHANGES: Mapping[Board, tuple[tuple[str, ...], ...]] = {
+    # QEMU resets the machine when the watchdog is started, not when it runs out.
+    Board.RASPI3B: (("-r", "/soc/watchdog@7e100000"),),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +99,8 @@ def load(tools: Runner, disk: Path, board: Board, traits: Traits, files: Machine
     for target, name in sources.items():
         argv = ("mcopy", "-n", "-o", "-i", place, f"::{name}", str(target))
         tools.run(Command(argv, env=_ENVIRONMENT))
-    if board is Board.RASPI4B:
-        for change in _ABSENT_ON_RASPI4B:
-            command, *rest = change
-            tools.run(Command(("fdtput", command, str(files.device_tree), *rest)))
+    for command, *rest in _CHANGES.get(board, ()):
+        tools.run(Command(("fdtput", command, str(files.device_tree), *rest)))
 
 
 def _boot_partition(disk: Path) -> int:
