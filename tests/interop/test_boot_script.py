@@ -191,7 +191,7 @@ def test_a_cut_while_a_try_is_counted_leaves_the_state_before_or_after(
 
 
 def test_a_cut_machine_starts_and_goes_on_counting(machine: UBootMachine) -> None:
-    for _ in itertools.islice(cuts(machine, (TORN, encode(TRIED))), 0, None, 3):
+    for _ in itertools.islice(cuts(machine, (TORN, encode(TRIED))), 0, None, 12):
         before = state_of(machine.copies())
         assert before is not None
         assert machine.starts() == "b"
