@@ -178,7 +178,7 @@ def _log_to_the_journal() -> None:
     others = logging.StreamHandler(sys.stdout)
     others.addFilter(lambda record: record.levelno < logging.ERROR)
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[errors, others])
-    errors.setFormatter(logging.Formatter("<3>cloud-config: %(message)s"))
+    errors.setFormatter(logging.Formatter("<3>%(message)s"))
 
 
 def main() -> int:
