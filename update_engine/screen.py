@@ -47,10 +47,13 @@ def show_firmware(status: FirmwareStatus, out: TextIO, *, as_json: bool) -> int:
     if as_json:
         _print_json(status.to_json(), out)
         return 0
-    for name, version in status.packages.items():
-        there = status.on_board.get(name, "unknown")
-        out.write(f"{name:<24}image {version}, board {there}\n")
-    out.writelines(f"{name:<24}{condition}\n" for name, condition in status.files.items())
+    rows = [
+        (name, f"image {version}, board {status.on_board.get(name, 'unknown')}")
+        for name, version in status.packages.items()
+    ]
+    rows += [(name, condition.value) for name, condition in status.files.items()]
+    width = max(len(name) for name, _ in rows)
+    out.writelines(f"{name:<{width}}  {text}\n" for name, text in rows)
     return 0
 
 

@@ -242,8 +242,8 @@ def ctl(tmp_path: Path, there: RamBootFiles, *arguments: str) -> tuple[int, str]
 def test_the_command_lists_versions_and_files(tmp_path: Path) -> None:
     status, text = ctl(tmp_path, board(), "status")
     assert status == 0
-    assert "raspi-firmware          image 2, board 1\n" in text
-    assert "start4.elf              different\n" in text
+    assert "raspi-firmware       image 2, board 1\n" in text
+    assert "start4.elf           different\n" in text
 
 
 def test_the_command_speaks_json(tmp_path: Path) -> None:
