@@ -48,10 +48,15 @@ def fresh(usual: World) -> Iterator[World]:
     top = usual.cache.directory / "test-build-for-arm"
     shutil.rmtree(top, ignore_errors=True)
     top.mkdir()
-    if usual.debs.directory.is_dir():
-        shutil.copytree(usual.debs.directory, top / "debs", copy_function=os.link)
+    for kind in ("debs", "tools"):
+        if (source := usual.cache.directory / kind).is_dir():
+            shutil.copytree(source, top / kind, symlinks=True, copy_function=_linked)
     yield replace(usual, environment={**os.environ, CACHE_VARIABLE: str(top)})
     shutil.rmtree(top)
+
+
+def _linked(source: str, target: str) -> None:
+    os.link(source, target, follow_symlinks=False)
 
 
 def built(world: World, label: str, out: Path) -> Path:
