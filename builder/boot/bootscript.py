@@ -14,6 +14,9 @@ What the script keeps to:
 - A counted slot that cannot be loaded or started costs its try; a good one that
   cannot makes room for the other. At the end whatever loads is started, and if
   nothing does, the machine starts again.
+- What does not have the checksum it carries counts as not loaded, except at the
+  end: U-Boot crashes on some damaged images, and a good slot's starts are not
+  counted.
 - The kernel image's own command line wins: no arguments are handed over.
 
 The text is for U-Boot's old shell: no functions, no ``elif``, arithmetic is
@@ -29,7 +32,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hostio.runner import Command, Runner
-from osmodel import slotstate
+from osmodel import selfcheck, slotstate
 from osmodel.standing import TRIES
 
 FILE = "boot.scr"  # in the top directory of the FAT; U-Boot looks for this name
@@ -74,9 +77,13 @@ else
 fi
 if test "${first}" = b; then setenv slots "b a"; else setenv slots "a b"; fi
 
+# A damaged image can crash U-Boot instead of being refused.
+setenv whole 'crc32 ${ramdisk_addr_r} ${filesize} ${buf2} && mw.l ${buf1} @RESIDUE@ && \
+cmp.l ${buf2} ${buf1} 1'
+
 # Works on: slot.
 setenv start 'echo "twinkeel: starting slot ${slot}"; load ${part} ${ramdisk_addr_r} \
-EFI/Linux/twinkeel_${slot}.efi && bootefi ${ramdisk_addr_r} ${fdt}; \
+EFI/Linux/twinkeel_${slot}.efi && run whole && bootefi ${ramdisk_addr_r} ${fdt}; \
 echo "twinkeel: slot ${slot} does not start"'
 
 # Works on: seq first a b order. Sets: saved.
@@ -105,6 +112,7 @@ for one in ${slots}; do
   fi
 done
 echo "twinkeel: no slot is left, starting what loads"
+setenv whole true
 for one in ${slots}; do setenv slot ${one}; run start; done
 sleep @PAUSE@
 reset
@@ -119,6 +127,8 @@ def boot_script() -> str:
         "SIZE": f"{slotstate.SIZE:#x}",
         "TRIES": str(TRIES),
         "PAUSE": str(_PAUSE),
+        # U-Boot stores a checksum with its first byte first, and mw.l with its last.
+        "RESIDUE": selfcheck.RESIDUE.to_bytes(4, "little").hex(),
     }
     text = _TEXT
     for name, value in values.items():

@@ -14,7 +14,7 @@ from builder.definition import MIB, ROOM
 from builder.steps import Step
 from builder.tree import efifiles, kernel
 from builder.tree.treesteps import ROOT, TreeSteps
-from osmodel import cpio, kernelmodules, verity
+from osmodel import cpio, kernelmodules, selfcheck, verity
 from osmodel.faults import InvalidInput
 from osmodel.partitions import derived_guid
 
@@ -110,7 +110,7 @@ class ImageSteps:
             )
             uki.make_uki(self.trees.runner, parts, out / UKI, options)
 
-        return Step("uki", inputs, (uki,), make)
+        return Step("uki", inputs, (uki, selfcheck), make)
 
     @property
     def all(self) -> tuple[Step, ...]:

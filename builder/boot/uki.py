@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from hostio.runner import Command, Runner
+from osmodel import selfcheck
 from osmodel.faults import HostFailure
 from osmodel.partitions import checked_root_hash
 from osmodel.platforms import Platform
@@ -28,6 +30,7 @@ _CONSOLES = {
 # A board's device tree names its serial port, which differs from model to
 # model; the kernel asks it as long as no console is named here.
 _BOARD_CONSOLES: tuple[str, ...] = ()
+_PIECE = 1 << 20
 _QUIET = ("quiet", "loglevel=4", "systemd.show_status=auto")
 
 
@@ -105,6 +108,8 @@ def make_uki(tools: Runner, parts: UkiParts, out: Path, options: UkiOptions) -> 
         UntrustedData: what it made cannot be read.
     """
     tools.run(uki_command(parts, out, options))
+    if options.platform is Platform.RASPBERRYPI:
+        _append_checksum(out)
     with out.open("rb") as file:
 
         def read(offset: int, length: int) -> bytes:
@@ -115,3 +120,9 @@ def make_uki(tools: Runner, parts: UkiParts, out: Path, options: UkiOptions) -> 
     if identity.root_hash != options.root_hash.lower():
         raise HostFailure(f"the kernel image names root {identity.root_hash}")
     return identity
+
+
+def _append_checksum(image: Path) -> None:
+    """Let the boot script see damage: U-Boot would crash on some, again and again."""
+    with image.open("r+b") as file:
+        file.write(selfcheck.ending(iter(partial(file.read, _PIECE), b"")))

@@ -35,9 +35,10 @@ from builder.tree import (
     stripping,
 )
 from hostio.runner import Runner
-from osmodel import bootfiles, slotstate
+from osmodel import bootfiles, selfcheck, slotstate
 
 ROOT = "root"
+_FIRMWARE_CODE = (pifirmware, bootscript, bootfiles, slotstate, selfcheck)
 _SCAN = "scan.json"
 REPORT = "closure.json"
 
@@ -133,7 +134,7 @@ class TreeSteps:
             )
             pifirmware.make_firmware(self.runner, sources, out)
 
-        return Step("firmware", inputs, (pifirmware, bootscript, bootfiles, slotstate), make)
+        return Step("firmware", inputs, _FIRMWARE_CODE, make)
 
     @cached_property
     def trunk(self) -> Step:

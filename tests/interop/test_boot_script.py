@@ -18,7 +18,7 @@ from osmodel import slotstate
 from osmodel.slotstate import COPIES, SlotState, encode
 from tests.fakes.loaders import script
 from tests.interop.fatdisk import SECTOR, outcomes
-from tests.interop.ubootmachine import WORDS, UBootMachine
+from tests.interop.ubootmachine import WORDS, UBootMachine, program
 
 pytestmark = [pytest.mark.interop, pytest.mark.root]
 
@@ -135,6 +135,26 @@ def test_a_good_slot_that_does_not_load_makes_room(
     else:
         spoilt.put_image("b", damage)
     assert WORDS["a"] in spoilt.start()
+
+
+@pytest.mark.parametrize("place", [0x40, -20, -1])
+def test_a_good_image_with_a_flipped_bit_makes_room(spoilt: UBootMachine, place: int) -> None:
+    put_copies(spoilt, both(SlotState(3, "b", "good", "good")))
+    image = bytearray(program("b"))
+    image[place] ^= 1
+    spoilt.put_image("b", bytes(image))
+    said = spoilt.start()
+    assert WORDS["a"] in said
+    assert WORDS["b"] not in said
+
+
+def test_a_damaged_image_is_started_when_nothing_else_is_left(spoilt: UBootMachine) -> None:
+    put_copies(spoilt, both(SlotState(3, "b", "good", "good")))
+    spoilt.remove_image("a")
+    spoilt.put_image("b", program("b")[:-4])
+    said = spoilt.start()
+    assert "no slot is left" in said
+    assert WORDS["b"] in said
 
 
 def test_without_any_state_a_bad_first_slot_is_left(spoilt: UBootMachine) -> None:

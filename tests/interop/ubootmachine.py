@@ -7,6 +7,7 @@ from pathlib import Path
 
 from builder.boot.bootscript import FILE, make_boot_script
 from hostio.runner import Runner
+from osmodel import selfcheck
 from osmodel.slotstate import COPIES, entry_name
 from tests.fakes.smallefi import Ending, small_efi
 from tests.interop.fatdisk import FatDisk
@@ -14,6 +15,12 @@ from tests.interop.fatdisk import FatDisk
 _FIRMWARE = "/usr/lib/u-boot/qemu_arm64/u-boot.bin"
 WORDS = {"a": "SLOT-A-RUNS", "b": "SLOT-B-RUNS"}
 _ENDINGS = {"a": Ending.POWER_OFF, "b": Ending.RESET}
+
+
+def program(slot: str) -> bytes:
+    """The kernel image of a slot."""
+    content = small_efi(WORDS[slot], _ENDINGS[slot])
+    return content + selfcheck.ending([content])
 
 
 class UBootMachine(FatDisk):
@@ -29,8 +36,7 @@ class UBootMachine(FatDisk):
 
     def put_image(self, slot: str, content: bytes | None = None) -> None:
         """The program of a slot, or something else under its name."""
-        whole = small_efi(WORDS[slot], _ENDINGS[slot])
-        self.put(f"EFI/Linux/{entry_name(slot)}", whole if content is None else content)
+        self.put(f"EFI/Linux/{entry_name(slot)}", program(slot) if content is None else content)
 
     def remove_image(self, slot: str) -> None:
         """Leave a slot without kernel image."""

@@ -47,7 +47,7 @@ def pi(stage: Stage) -> None:
         mirror.publish(second)
         _update(diary, guest)
 
-        inside(guest, "blank", "1.0.1")
+        inside(guest, "truncate", "1.0.1")
         fall_back(stage, guest, "good image spoiled")
 
         mirror.publish(shop.build("1.0.3", "panics"))

@@ -1,7 +1,7 @@
 """Breaks a machine from inside; sent to the guest and run there as root.
 
-Usage: inside.py entries | last-try VERSION | truncate VERSION | blank VERSION
-       | wrong-root VERSION | corrupt PARTITION-LABEL | copies | tear-copies COUNT
+Usage: inside.py entries | last-try VERSION | truncate VERSION | wrong-root VERSION
+       | corrupt PARTITION-LABEL | copies | tear-copies COUNT
 
 It reads and writes what the loaders keep on its own, without the engine's code:
 the names of systemd-boot's entries, or the two copies of the state that U-Boot's
@@ -140,12 +140,6 @@ def truncate(version: str) -> None:
         file.truncate(2 << 20)
 
 
-def blank(version: str) -> None:
-    """Overwrite the head of a kernel image: it is no program any more."""
-    with mounted_esp(), entry(version).path.open("r+b") as file:
-        file.write(bytes(BLOCK))
-
-
 def wrong_root(version: str) -> None:
     with mounted_esp():
         path = entry(version).path
@@ -185,7 +179,6 @@ ACTIONS = {
     "entries": entries,
     "last-try": last_try,
     "truncate": truncate,
-    "blank": blank,
     "wrong-root": wrong_root,
     "corrupt": corrupt,
     "copies": copies,

@@ -40,7 +40,7 @@ def test_its_update_keeps_what_it_is(pi: Diary) -> None:
         assert pi.text(f"updated: {what}") == pi.text(f"first start: {what}")
 
 
-def test_a_good_kernel_image_whose_head_is_lost_makes_room_for_the_other(pi: Diary) -> None:
+def test_a_good_kernel_image_that_is_cut_short_makes_room_for_the_other(pi: Diary) -> None:
     status = pi.status("good image spoiled: came back")
     assert (status["version"], status["slot"], status["health"]) == ("1.0.0", "a", "healthy")
     # The script goes on to the other slot without a reset.
