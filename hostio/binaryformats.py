@@ -74,7 +74,7 @@ class KernelFormats:
         """See :meth:`BinaryFormats.hold`."""
         directory.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
-            users = _opened(directory / f"{name}.users", stack)
+            users = _opened(_users(directory, name), stack)
             # Whoever makes or removes a rule is alone; whoever uses it is counted.
             with _alone(directory / "lock"):
                 fcntl.flock(users, fcntl.LOCK_SH)
@@ -83,7 +83,8 @@ class KernelFormats:
                 yield
             finally:
                 with _alone(directory / "lock"):
-                    self._release(name, users, self._mounted(directory))
+                    fcntl.flock(users, fcntl.LOCK_UN)
+                    self._clean(directory, self._mounted(directory))
 
     def _register(self, name: str, rule: bytes, place: Path) -> None:
         if (place / name).exists():
@@ -106,15 +107,29 @@ class KernelFormats:
         self.mounts.mount("binfmt_misc", own, "binfmt_misc")
         return own
 
-    def _release(self, name: str, users: int, place: Path) -> None:
-        try:
-            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return  # another build still needs it
-        if (place / name).exists():
-            (place / name).write_bytes(_REMOVE)
-        if place != self.place and not _rules(place):
+    def _clean(self, directory: Path, place: Path) -> None:
+        """Take away our rules that nobody holds, also of processes that were killed."""
+        ours = [rule for rule in _rules(place) if _users(directory, rule.name).exists()]
+        held = [rule for rule in ours if not _is_free(_users(directory, rule.name))]
+        for rule in ours:
+            if rule not in held:
+                rule.write_bytes(_REMOVE)
+        # With its last mount a kernel forgets all rules; those of others have theirs.
+        if place != self.place and not held:
             self.mounts.unmount(place)
+
+
+def _users(directory: Path, name: str) -> Path:
+    return directory / f"{name}.users"
+
+
+def _is_free(users: Path) -> bool:
+    with ExitStack() as stack:
+        try:
+            fcntl.flock(_opened(users, stack), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
 
 
 def _rules(place: Path) -> list[Path]:

@@ -108,6 +108,18 @@ def test_a_rule_of_two_builds_goes_with_the_second(tmp_path: Path) -> None:
     assert (place / "register").read_bytes() == b":r:..."
 
 
+def test_the_rule_of_a_killed_build_goes_with_the_next_one(tmp_path: Path) -> None:
+    place, locks = rules_of(tmp_path), tmp_path / "locks"
+    locks.mkdir()
+    (locks / "killed.users").touch()
+    for name in ("killed", "of-others"):
+        (place / name).write_text("enabled\n")
+    with KernelFormats(RamKernel(tmp_path), place).hold("r", b":r:", locks):
+        pass
+    assert (place / "killed").read_bytes() == b"-1"
+    assert (place / "of-others").read_text() == "enabled\n"
+
+
 def test_rules_are_mounted_where_the_host_has_them_nowhere(tmp_path: Path) -> None:
     kernel, place = RamKernel(tmp_path), rules_of(tmp_path)
     kernel.media["binfmt_misc"] = place
