@@ -7,6 +7,7 @@ from package files alone: an emulated step that does not repeat would show.
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -45,9 +46,8 @@ def usual() -> World:
 @pytest.fixture(scope="module")
 def fresh(usual: World) -> Iterator[World]:
     """A cache with nothing but package files and the tools."""
-    top = usual.cache.directory / "test-build-for-arm"
-    shutil.rmtree(top, ignore_errors=True)
-    top.mkdir()
+    usual.cache.directory.mkdir(parents=True, exist_ok=True)
+    top = Path(tempfile.mkdtemp(prefix="test-", dir=usual.cache.directory))
     for kind in ("debs", "tools"):
         if (source := usual.cache.directory / kind).is_dir():
             shutil.copytree(source, top / kind, symlinks=True, copy_function=_linked)

@@ -7,6 +7,7 @@ so the second build repeats every step, the tools tree included.
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,8 +47,8 @@ def caches() -> Iterator[tuple[Path, Path]]:
     usual = World(
         LocalRunner(), HttpFetcher(SystemClock()), SystemClock(), FORMATS, os.environ, Path.home()
     )
-    top = usual.cache.directory / "test-build-image"
-    shutil.rmtree(top, ignore_errors=True)
+    usual.cache.directory.mkdir(parents=True, exist_ok=True)
+    top = Path(tempfile.mkdtemp(prefix="test-", dir=usual.cache.directory))
     first, second = top / "1", top / "2"
     for cache in (first, second):
         cache.mkdir(parents=True)
