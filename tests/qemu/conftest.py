@@ -2,8 +2,9 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -52,6 +53,7 @@ PLAYS: Mapping[str, Play] = {
 
 OUT = ROOT / "out" / "qemu"
 _SIDE_BY_SIDE = 2
+_DIARIES = pytest.StashKey[Future[Mapping[str, Diary]]]()
 _LOGS = ("*.log", "*.jsonl", "diary.txt")
 
 
@@ -70,27 +72,54 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.qemu)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Live the stories that the chosen tests ask for, from the first test of any kind on."""
+    asked = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    plays = {name: play for name, play in PLAYS.items() if name in asked}
+    if not plays or session.config.option.collectonly:
+        return (yield)
+    target_name = session.config.getoption("--target")
+    with (
+        tempfile.TemporaryDirectory(prefix="twinkeel-") as top,
+        _lived(plays, Path(top), target_name) as diaries,
+    ):
+        session.config.stash[_DIARIES] = diaries
+        return (yield)
+
+
 @pytest.fixture(scope="session")
-def diaries(request: pytest.FixtureRequest) -> Iterator[Mapping[str, Diary]]:
-    """The diaries of the stories that the chosen tests ask for."""
-    wanted = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
-    world = local_world()
-    with tempfile.TemporaryDirectory(prefix="twinkeel-") as top:
-        stages = {
-            name: _stage(name, play, Path(top), world, request.config.getoption("--target"))
-            for name, play in PLAYS.items()
-            if name in wanted
-        }
-        with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-            for name, stage in stages.items():
-                pool.submit(stage.diary.live, partial(PLAYS[name].story, stage))
-            try:
-                yield {name: stage.diary for name, stage in stages.items()}
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
-                for guest in (guest for stage in stages.values() for guest in stage.machines):
-                    guest.close()
-                _keep_logs(stages.values())
+def diaries(request: pytest.FixtureRequest) -> Mapping[str, Diary]:
+    """The diaries of the stories, by name; most of them are still being written."""
+    return request.config.stash[_DIARIES].result()
+
+
+@contextmanager
+def _lived(
+    plays: Mapping[str, Play], top: Path, target_name: str
+) -> Iterator[Future[Mapping[str, Diary]]]:
+    stages: dict[str, Stage] = {}
+    actors = ThreadPoolExecutor(_SIDE_BY_SIDE)
+
+    def begin() -> Mapping[str, Diary]:
+        # The tools tree and the trial of the acceleration take their time.
+        world = local_world()
+        for name, play in plays.items():
+            stages[name] = _stage(name, play, top, world, target_name)
+        for name, stage in stages.items():
+            actors.submit(stage.diary.live, partial(plays[name].story, stage))
+        return {name: stage.diary for name, stage in stages.items()}
+
+    usher = ThreadPoolExecutor(1)
+    try:
+        yield usher.submit(begin)
+    finally:
+        usher.shutdown(cancel_futures=True)
+        actors.shutdown(wait=False, cancel_futures=True)
+        for guest in (guest for stage in stages.values() for guest in stage.machines):
+            guest.close()
+        actors.shutdown()
+        _keep_logs(stages.values())
 
 
 def _stage(name: str, play: Play, top: Path, world: World, target_name: str) -> Stage:
