@@ -24,15 +24,15 @@ from bench import places, tables
 from bench.spending import measured
 from bench.tables import Row, Table
 from builder.payload.payloadwriter import write_full
-from hostio.blockdev import FileBlockDevice
-from hostio.runner import Command, LocalRunner
+from hostio.disk.blockdev import FileBlockDevice
+from hostio.system.runner import Command, LocalRunner
 from mirror.payloadsigner import sign_payload
 from osmodel.payload.layout import BLOCK
 from osmodel.release import release_from_json
 from osmodel.verity import hash_device_size
-from update_engine.apply.applying import Targets, open_payload, write_payload
-from update_engine.trusting import repository  # noqa: F401 - see above
-from update_engine.trusting.trust import Trust
+from update_engine.install.payload import Targets, open_payload, write_payload
+from update_engine.repository import client  # noqa: F401 - see above
+from update_engine.repository.keys import Trust
 
 _COLUMNS = ("wall s", "CPU s", "MB/s of root", "peak RSS MiB")
 _MB = 1_000_000

@@ -24,8 +24,8 @@ from builder.machine.cli import choose, local_world
 from builder.machine.guest import Machine, machine
 from builder.machine.hardware import Accel, Hardware
 from builder.machine.world import World
-from hostio.localsocket import free_port
-from hostio.runner import Command, Process, Spawner
+from hostio.net.localsocket import free_port
+from hostio.system.runner import Command, Process, Spawner
 
 _COLUMNS = ("CPU s", "wall s", "kernel and initrd, s", "the rest, s")
 _DISK_SIZE = 8 << 30

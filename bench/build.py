@@ -18,12 +18,12 @@ from bench import mkosi, places, tables
 from bench.mkosi import Mkosi
 from bench.spending import Spent, measured
 from bench.tables import Row, Series, Table
-from builder import definition
+from builder import definition, imagelocks
 from builder.cache import remove_tree
 from builder.definition import Definition
-from builder.packages import lock, locking, toolstree
+from builder.packages import lock, toolstree
 from builder.world import World
-from hostio.runner import Command
+from hostio.system.runner import Command
 
 _VERSION = "1.0.0"
 _KEPT = {"tools", "debs"}  # what a cold build finds
@@ -59,7 +59,7 @@ class Ours:
 
     def prepare(self) -> None:
         """Lend it the tools tree of this host."""
-        chosen = lock.load(locking.TOOLS_LOCK, refresh=locking.TOOLS_COMMAND)
+        chosen = lock.load(imagelocks.TOOLS_LOCK, refresh=imagelocks.TOOLS_COMMAND)
         toolstree.prepared(chosen, self.world.debs, self.world.cache, self.world.runner)
         self.cache.mkdir(parents=True, exist_ok=True)
         tools = self.cache / "tools"

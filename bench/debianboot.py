@@ -15,13 +15,13 @@ from pathlib import Path
 
 from builder import definition
 from builder.boot import uki
-from builder.boot.disk import SECTOR
 from builder.cache import Cache, remove_tree
+from builder.image.disk import SECTOR
 from builder.machine.world import Tools
 from builder.packages import localrepo, lock
 from builder.packages.lock import Lock
 from builder.world import World
-from hostio.runner import Command, Runner
+from hostio.system.runner import Command, Runner
 from osmodel import gpt, partitions
 from osmodel.faults import HostFailure
 

@@ -21,7 +21,7 @@ from bench.tables import Row, Series, Table
 from builder.machine.cli import choose, local_world
 from builder.machine.guest import Machine, machine
 from builder.machine.hardware import Hardware
-from hostio.localsocket import free_port
+from hostio.net.localsocket import free_port
 
 _COLUMNS = ("processes", "PSS MiB", "of it private MiB")
 _DISK_SIZE = 8 << 30

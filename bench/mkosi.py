@@ -25,7 +25,7 @@ from builder.cache import Cache, remove_tree
 from builder.definition import Definition
 from builder.packages.mirrors import Mirrors
 from builder.world import World
-from hostio.runner import Command, Runner
+from hostio.system.runner import Command, Runner
 from osmodel import gpt
 
 _SUITE = "trixie"

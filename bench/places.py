@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from builder.world import World
-from hostio.binaryformats import KernelFormats
-from hostio.clock import SystemClock
-from hostio.httpfetch import HttpFetcher
-from hostio.kernelcalls import KernelMounts
-from hostio.runner import LocalRunner
+from hostio.net.httpfetch import HttpFetcher
+from hostio.system.binfmt import KernelFormats
+from hostio.system.clock import SystemClock
+from hostio.system.runner import LocalRunner
+from hostio.system.syscalls import KernelMounts
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD_IMAGE = (sys.executable, "-m", "builder.cli")

@@ -18,9 +18,9 @@ from typing import BinaryIO
 
 from bench import places, tables
 from bench.tables import Row, Series, Table
-from builder.boot.disk import SECTOR
+from builder.image.disk import SECTOR
 from builder.machine.cli import local_world
-from hostio.runner import Command
+from hostio.system.runner import Command
 from osmodel import gpt, partitions, uki
 from osmodel.faults import InvalidInput
 

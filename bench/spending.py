@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hostio.clock import SystemClock
+from hostio.system.clock import SystemClock
 from osmodel.faults import HostFailure
 
 _PR_SET_CHILD_SUBREAPER = 36

@@ -10,16 +10,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from builder import definition, pipeline, progress
+from builder import definition, imagelocks, pipeline, progress
 from builder.flash import cli as flashing
-from builder.packages import locking
 from builder.request import SMALLEST, BuildRequest
 from builder.world import World
-from hostio.binaryformats import KernelFormats
-from hostio.clock import SystemClock
-from hostio.httpfetch import HttpFetcher
-from hostio.kernelcalls import KernelMounts
-from hostio.runner import LocalRunner
+from hostio.net.httpfetch import HttpFetcher
+from hostio.system.binfmt import KernelFormats
+from hostio.system.clock import SystemClock
+from hostio.system.runner import LocalRunner
+from hostio.system.syscalls import KernelMounts
 from osmodel.faults import Fault, InvalidInput
 from osmodel.platforms import ARCHITECTURES, TARGETS, Platform, Target, check
 from osmodel.version import Version
@@ -138,16 +137,16 @@ def _lock(options: argparse.Namespace, world: World) -> int:
     _set_logging(verbose=options.verbose)
     wanted = [_target(options)] if options.arch or options.platform else list(TARGETS)
     if options.tools:
-        names = [options.arch] if options.arch else list(locking.DEBIAN_NAMES)
-        architectures = [locking.DEBIAN_NAMES[name] for name in names]
-        locks = [(locking.tools_lock(a), locking.tools_request(a)) for a in architectures]
+        names = [options.arch] if options.arch else list(imagelocks.DEBIAN_NAMES)
+        architectures = [imagelocks.DEBIAN_NAMES[name] for name in names]
+        locks = [(imagelocks.tools_lock(a), imagelocks.tools_request(a)) for a in architectures]
     elif options.definition is not None:
         images = [definition.load(options.definition, target) for target in wanted]
-        locks = [(image.lock, locking.image_request(image)) for image in images]
+        locks = [(image.lock, imagelocks.image_request(image)) for image in images]
     else:
         raise InvalidInput("say which lock: a directory below images/, or --tools")
     for path, request in locks:
-        changes = locking.refresh(path, request, world)
+        changes = imagelocks.refresh(path, request, world)
         sys.stdout.write("".join(f"{line}\n" for line in changes))
         sys.stderr.write(f"{path}: {len(changes)} changes\n")
     return 0

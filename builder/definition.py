@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from builder.imagetoml import DiskTable, Fragment, IdsTable, MissingLibrary, Variant
-from hostio import config
+from hostio.files import config
 from osmodel.faults import InvalidInput
 from osmodel.platforms import TARGETS, Target
 

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.boot.imagesteps import ImageSteps
+from builder import imagelocks
 from builder.cache import Limits
-from builder.packages import lock, locking, toolstree
+from builder.imagesteps import ImageSteps
+from builder.packages import lock, toolstree
 from builder.packages.emulation import Emulation
 from builder.packages.toolstree import ToolsTree
 from builder.progress import Outcome, Report
 from builder.releasedir import ReleaseDirectory
 from builder.request import BuildRequest
 from builder.steps import Step, Steps
-from builder.tree.treesteps import TreeSteps
+from builder.treesteps import TreeSteps
 from builder.world import World
 from osmodel.faults import HostFailure, InvalidInput
 
@@ -101,9 +102,9 @@ def _check_name(steps: Sequence[Step], last: str) -> None:
 
 def _steps(request: BuildRequest, world: World, report: Report, *, download: bool) -> ImageSteps:
     image = request.image
-    refresh = locking.image_command(image)
+    refresh = imagelocks.image_command(image)
     locked = lock.load(image.lock, refresh=refresh)
-    wanted = locking.image_request(image)
+    wanted = imagelocks.image_request(image)
     lock.check_current(
         locked, wanted.wanted, source=image.lock, refresh=refresh, sections=wanted.sections
     )
@@ -122,9 +123,11 @@ def _steps(request: BuildRequest, world: World, report: Report, *, download: boo
 
 
 def _tools(world: World, runner: Steps) -> ToolsTree:
-    locked = lock.load(locking.TOOLS_LOCK, refresh=locking.TOOLS_COMMAND)
-    wanted = locking.tools_request(locked.architecture).wanted
-    lock.check_current(locked, wanted, source=locking.TOOLS_LOCK, refresh=locking.TOOLS_COMMAND)
+    locked = lock.load(imagelocks.TOOLS_LOCK, refresh=imagelocks.TOOLS_COMMAND)
+    wanted = imagelocks.tools_request(locked.architecture).wanted
+    lock.check_current(
+        locked, wanted, source=imagelocks.TOOLS_LOCK, refresh=imagelocks.TOOLS_COMMAND
+    )
     made: list[ToolsTree] = []
 
     def make() -> None:

@@ -14,16 +14,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder import sparsefile
-from builder.boot import bmap, disk, diskmap, esp, formats, hybridmbr, packing
-from builder.boot.disk import DiskContents, DiskOptions
-from builder.boot.esp import EspOptions
-from builder.boot.imagesteps import EROFS, UKI, VERITY, ImageSteps
 from builder.cache import remove_tree
+from builder.image import bmap, compressed, disk, diskmap, esp, formats, hybridmbr, sparsefile
+from builder.image.disk import DiskContents, DiskOptions
+from builder.image.esp import EspOptions
+from builder.imagesteps import EROFS, UKI, VERITY, ImageSteps
 from builder.payload import payloadwriter
 from builder.steps import Steps, code_digest, digest, file_digest
-from hostio.durable import sync_directory
-from hostio.runner import Command, Runner
+from hostio.files.durable import sync_directory
+from hostio.system.runner import Command, Runner
 from osmodel import bootentry, gpt, partitions, slotstate
 from osmodel.platforms import Platform
 from osmodel.release import release_to_json
@@ -61,7 +60,7 @@ class ReleaseDirectory:
         """Digest of everything the release is made from."""
         request = self.steps.trees.request
         sizes = request.image.disk
-        forms = [disk, diskmap, hybridmbr, esp, bmap, packing, formats, sparsefile]
+        forms = [disk, diskmap, hybridmbr, esp, bmap, compressed, formats, sparsefile]
         code = code_digest([*forms, payloadwriter, gpt, partitions, bootentry, slotstate])
         parts = [step.key for step in self.steps.all]
         shape = [sizes.slot, sizes.verity, sizes.esp, request.with_payload]
@@ -98,7 +97,7 @@ class ReleaseDirectory:
         self.report.timed("disk", lambda: self._disk(draft))
         self.report.timed("qcow2", lambda: self._qcow2(draft))
         if self._is_board:
-            self.report.timed("card", lambda: packing.pack(draft / DISK, self._card(draft)))
+            self.report.timed("card", lambda: compressed.pack(draft / DISK, self._card(draft)))
         if self.steps.trees.request.with_payload:
             self.report.timed("payload", lambda: self._payload(draft))
         self.report.timed("manifest", lambda: self._manifest(draft))
@@ -135,7 +134,7 @@ class ReleaseDirectory:
         return self.steps.trees.request.platform is Platform.RASPBERRYPI
 
     def _card(self, draft: Path) -> Path:
-        return draft / f"{self.steps.trees.request.name}{IMAGE}{packing.SUFFIX}"
+        return draft / f"{self.steps.trees.request.name}{IMAGE}{compressed.SUFFIX}"
 
     def _esp(self, runner: Runner, uki: Path, out: Path) -> None:
         request = self.steps.trees.request

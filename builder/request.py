@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.definition import Definition
-from builder.tree.identity import Identity
+from builder.identity import Identity
 from osmodel.faults import InvalidInput
 from osmodel.platforms import Platform
 from osmodel.release import Release

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
-from builder import sparsefile
 from builder.cache import Cache
+from builder.image import sparsefile
 from builder.progress import Outcome, Report
-from hostio.clock import Clock
+from hostio.system.clock import Clock
 from osmodel.faults import Fault, HostFailure
 
 _KIND = "steps"

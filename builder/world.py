@@ -10,10 +10,10 @@ from builder.cache import Cache
 from builder.packages import mirrors
 from builder.packages.debs import DebCache
 from builder.packages.mirrors import Mirrors
-from hostio.binaryformats import BinaryFormats
-from hostio.clock import Clock
-from hostio.fetch import Fetcher
-from hostio.runner import Runner
+from hostio.net.fetch import Fetcher
+from hostio.system.binfmt import BinaryFormats
+from hostio.system.clock import Clock
+from hostio.system.runner import Runner
 
 CACHE_VARIABLE = "TWINKEEL_CACHE"
 

@@ -22,21 +22,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
-from cloud_config.applying.world import World as MachineWorld
+from cloud_config.apply.world import World as MachineWorld
 from cloud_config.sources import settings
 from cloud_config.sources.choosing import Stage
+from cloud_config.sources.detect import look_around, own_addresses
 from cloud_config.sources.gathering import Gathered, gather, with_own_addresses
 from cloud_config.sources.metadata import Metadata
-from cloud_config.sources.surroundings import look_around, own_addresses
 from cloud_config.sources.world import World as SourceWorld
-from hostio.clock import SystemClock
-from hostio.fetch import Fetcher
-from hostio.guestrpc import VsockVariables
-from hostio.kernelcalls import KernelMounts
-from hostio.media import MountedMedia
-from hostio.plainhttp import PlainHttp
-from hostio.runner import Command, LocalRunner
-from hostio.statefiles import DurableFile, TextFile, VolatileFile
+from hostio.disk.media import MountedMedia
+from hostio.files.statefiles import DurableFile, TextFile, VolatileFile
+from hostio.net.fetch import Fetcher
+from hostio.net.guestrpc import VsockVariables
+from hostio.net.plainhttp import PlainHttp
+from hostio.system.clock import SystemClock
+from hostio.system.runner import Command, LocalRunner
+from hostio.system.syscalls import KernelMounts
 from osmodel.faults import Fault, InvalidInput
 
 NETWORK_UNIT = "cloud-config-network.service"
@@ -141,7 +141,7 @@ def _settings() -> settings.Settings:
 
 def _fetcher() -> Fetcher:
     # The full client takes longer to load than all the rest together.
-    fetch = importlib.import_module("hostio.httpfetch")
+    fetch = importlib.import_module("hostio.net.httpfetch")
     fetcher: Fetcher = fetch.HttpFetcher(SystemClock())
     return fetcher
 
@@ -163,7 +163,7 @@ def local_world() -> World:
     )
 
     def machine() -> MachineWorld:
-        made: MachineWorld = importlib.import_module("cloud_config.applying.machine").machine(
+        made: MachineWorld = importlib.import_module("cloud_config.apply.machine").machine(
             runner, clock
         )
         return made

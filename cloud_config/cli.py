@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from osmodel.faults import Fault
 
 if TYPE_CHECKING:  # slow to import, and validate needs none of it
-    from cloud_config.applying.world import World
+    from cloud_config.apply.world import World
 
 VERBS = ("validate", "schema", "plan", "apply", "status", "diff", "sources")
 
@@ -53,7 +53,7 @@ def coreos_cloudinit(argv: Sequence[str] | None = None) -> int:
 
 def _apply(data: bytes, source: str) -> int:
     """Apply these user data to this machine."""
-    from cloud_config.applying.applying import apply  # noqa: PLC0415 - validate needs none of it
+    from cloud_config.apply.apply import apply  # noqa: PLC0415 - validate needs none of it
     from cloud_config.commands.apply import order_of  # noqa: PLC0415 - as above
 
     machine = this_machine()
@@ -80,9 +80,9 @@ def _fetch(url: str) -> bytes:
 
 def this_machine() -> World:
     """This machine, with real adapters, for the subcommands that look at it or change it."""
-    from cloud_config.applying.machine import machine  # noqa: PLC0415 - validate needs none of it
-    from hostio.clock import SystemClock  # noqa: PLC0415 - as above
-    from hostio.runner import LocalRunner  # noqa: PLC0415 - as above
+    from cloud_config.apply.machine import machine  # noqa: PLC0415 - validate needs none of it
+    from hostio.system.clock import SystemClock  # noqa: PLC0415 - as above
+    from hostio.system.runner import LocalRunner  # noqa: PLC0415 - as above
 
     return machine(LocalRunner(), SystemClock())
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cloud_config.applying.applying import Order, apply
-from cloud_config.applying.remembering import stored_instance, stored_user_data
-from cloud_config.applying.world import World
+from cloud_config.apply.apply import Order, apply
+from cloud_config.apply.instance import stored_instance, stored_user_data
+from cloud_config.apply.world import World
 from cloud_config.document.findings import Finding, Level
 from cloud_config.document.interpreting import Wishes, interpret
 from cloud_config.document.model import Document

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from hostio.clock import SystemClock
+from hostio.system.clock import SystemClock
 from mirror.creating import DEFAULT_DAYS, ONLINE_KEY, Policy, Quorum, create
 from mirror.keys import SigningKey, load_key
 from mirror.publishing import publish

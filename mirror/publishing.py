@@ -19,8 +19,8 @@ from typing import cast
 
 from tuf.api.metadata import Snapshot, TargetFile, Targets, Timestamp
 
-from hostio.clock import Clock
-from hostio.durable import sync_directory
+from hostio.files.durable import sync_directory
+from hostio.system.clock import Clock
 from mirror.keys import PrivateKey, SigningKey
 from mirror.releasedir import BuiltRelease, digest_of
 from mirror.rolefiles import announce, load, signed_by_role, signers_of, write

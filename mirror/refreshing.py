@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tuf.api.metadata import Root, Targets
 
-from hostio.clock import Clock
+from hostio.system.clock import Clock
 from mirror.keys import SigningKey
 from mirror.publishing import alone
 from mirror.rolefiles import RoleSet, announce, load, signed_by_role, signers_of, write

@@ -19,7 +19,7 @@ from typing import TypeVar
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
 
-from hostio.durable import replace_file
+from hostio.files.durable import replace_file
 from mirror.keys import SigningKey
 from osmodel.faults import HostFailure, InvalidInput, UntrustedData
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hostio.clock import Clock
+from hostio.system.clock import Clock
 from mirror.publishing import SignRelease
 from mirror.serving import Announce, Listen
 

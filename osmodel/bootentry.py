@@ -22,8 +22,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from osmodel.assessment import TRIES, Standing
 from osmodel.faults import InvalidInput
-from osmodel.standing import TRIES, Standing
 from osmodel.version import Version
 
 _PREFIX = "twinkeel_"

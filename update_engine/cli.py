@@ -16,14 +16,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from hostio.statefiles import DirectoryArchive, DurableFile, VolatileFile, locked
+from hostio.files.statefiles import DirectoryArchive, DurableFile, VolatileFile, locked
 from osmodel.faults import Fault, HostFailure, InvalidInput
 from osmodel.hostidentity import PATH as IDENTITY
 from osmodel.hostidentity import HostIdentity, identify_host
 from update_engine.configuration import Configuration, read_configuration
-from update_engine.core.planning import Blocked
-from update_engine.memory import Memory, Progress
-from update_engine.screen import (
+from update_engine.core.preflight import Blocked
+from update_engine.output import (
     ProgressLine,
     show_configuration,
     show_explanation,
@@ -31,14 +30,15 @@ from update_engine.screen import (
     show_result,
     show_status,
 )
+from update_engine.store import Memory, Progress
 from update_engine.world import Releases, World
 
 if TYPE_CHECKING:
-    from hostio.disks import SystemDisk
-    from hostio.esp import Esp
+    from hostio.disk.esp import Esp
+    from hostio.disk.systemdisk import SystemDisk
     from update_engine.firmware import Firmware
-    from update_engine.trusting.sources import Source
-    from update_engine.updating import Result
+    from update_engine.install.sources import Source
+    from update_engine.worker import Result
 
 STATE = Path("/var/lib/update-engine")
 RUN = Path("/run/update-engine")
@@ -139,7 +139,7 @@ def _status(options: argparse.Namespace, world: World, out: TextIO) -> int:
 
 
 def _why(options: argparse.Namespace, world: World, out: TextIO) -> int:
-    from update_engine.core.explaining import Situation, explain  # noqa: PLC0415 - as above
+    from update_engine.core.explanation import Situation, explain  # noqa: PLC0415 - as above
     from update_engine.status import status_of  # noqa: PLC0415 - as above
 
     status = status_of(world)
@@ -157,8 +157,8 @@ def _why(options: argparse.Namespace, world: World, out: TextIO) -> int:
 
 
 def _check(options: argparse.Namespace, world: World, out: TextIO) -> int:
-    from update_engine.trusting.sources import FromRepository  # noqa: PLC0415 - slow: cryptography, TUF
-    from update_engine.updating import check  # noqa: PLC0415 - as above
+    from update_engine.install.sources import FromRepository  # noqa: PLC0415 - slow: cryptography, TUF
+    from update_engine.worker import check  # noqa: PLC0415 - as above
 
     _require_updates(world)
     result = check(world, FromRepository(world.releases()))
@@ -169,7 +169,7 @@ def _apply(options: argparse.Namespace, world: World, out: TextIO) -> int:
     if options.scheduled and (reason := _not_now(world)):
         sys.stderr.write(f"update-ctl: {reason}\n")
         return EXIT_LATER
-    from update_engine.updating import Ending, update  # noqa: PLC0415 - slow: cryptography
+    from update_engine.worker import Ending, update  # noqa: PLC0415 - slow: cryptography
 
     _require_updates(world)
     if options.retry:
@@ -190,15 +190,15 @@ def _apply(options: argparse.Namespace, world: World, out: TextIO) -> int:
 
 
 def _source(options: argparse.Namespace, world: World) -> Source:
-    from update_engine.trusting.sources import FromFile, FromRepository  # noqa: PLC0415 - slow
+    from update_engine.install.sources import FromFile, FromRepository  # noqa: PLC0415 - slow
 
     releases = world.releases()
     return FromFile(options.payload, releases) if options.payload else FromRepository(releases)
 
 
 def _rollback(options: argparse.Namespace, world: World, out: TextIO) -> int:
-    from update_engine.returning import go_back  # noqa: PLC0415 - verbs load what they need
-    from update_engine.updating import Ending, Result  # noqa: PLC0415 - as above
+    from update_engine.rollback import go_back  # noqa: PLC0415 - verbs load what they need
+    from update_engine.worker import Ending, Result  # noqa: PLC0415 - as above
 
     decision = go_back(world)
     if isinstance(decision, Blocked):
@@ -228,7 +228,7 @@ def _tell_replaced(name: str) -> None:
 
 
 def _finish(result: Result, options: argparse.Namespace, out: TextIO) -> int:
-    from update_engine.updating import Ending  # noqa: PLC0415 - whoever calls this has loaded it
+    from update_engine.worker import Ending  # noqa: PLC0415 - whoever calls this has loaded it
 
     show_result(asdict(result), out, as_json=options.json)
     if result.ending is Ending.BLOCKED:
@@ -239,7 +239,7 @@ def _finish(result: Result, options: argparse.Namespace, out: TextIO) -> int:
 
 
 def _reboot(world: World) -> None:
-    from update_engine.health import reboot  # noqa: PLC0415 - verbs load what they need
+    from update_engine.boot.health import reboot  # noqa: PLC0415 - verbs load what they need
 
     reboot(world)
 
@@ -295,32 +295,32 @@ def real_world(configuration: Configuration | None = None) -> World:
     Raises:
         Fault: not a machine of ours, or its configuration is wrong.
     """
-    from hostio.clock import SystemClock  # noqa: PLC0415 - entry points build adapters
-    from hostio.runner import LocalRunner  # noqa: PLC0415 - as above
+    from hostio.system.clock import SystemClock  # noqa: PLC0415 - entry points build adapters
+    from hostio.system.runner import LocalRunner  # noqa: PLC0415 - as above
 
     settings = (configuration or read_configuration()).settings
     machine = _this_machine()
     runner, clock = LocalRunner(), SystemClock()
 
     def disk() -> SystemDisk:
-        from hostio.disks import system_disk  # noqa: PLC0415 - status rarely looks at the disk
-        from hostio.sysfs import SysBlock  # noqa: PLC0415 - as above
+        from hostio.disk.sysfs import SysBlock  # noqa: PLC0415 - as above
+        from hostio.disk.systemdisk import system_disk  # noqa: PLC0415 - status rarely looks at the disk
 
         return system_disk(SysBlock(), machine.root_hash)
 
     def esp() -> AbstractContextManager[Esp]:
-        from hostio.esp import mounted_esp  # noqa: PLC0415 - as above
+        from hostio.disk.esp import mounted_esp  # noqa: PLC0415 - as above
 
         return mounted_esp(runner, _esp_node(disk()))
 
     def firmware() -> Firmware:
-        from hostio.bootfiles import mounted_boot_files  # noqa: PLC0415 - as above
+        from hostio.disk.firmwarefiles import mounted_boot_files  # noqa: PLC0415 - as above
         from update_engine.firmware import HOME, Firmware  # noqa: PLC0415 - as above
 
         return Firmware(HOME, lambda: mounted_boot_files(runner, _esp_node(disk())))
 
     def releases() -> Releases:
-        from update_engine.trusting.openrepository import open_repository  # noqa: PLC0415 - slow: TUF
+        from update_engine.repository.configured import open_repository  # noqa: PLC0415 - slow: TUF
 
         return open_repository(settings.repository_url, TRUST_ROOT, STATE / "tuf", clock)
 

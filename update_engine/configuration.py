@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from hostio.config import build, parse
+from hostio.files.config import build, parse
 from osmodel.faults import HostFailure, InvalidInput
 from osmodel.uki import parse_os_release
 from update_engine.settings import Fragment, Settings, from_update_conf, merge

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 
-from hostio.disks import SystemDisk, read_table
+from hostio.disk.systemdisk import SystemDisk, read_table
 from osmodel.gpt import Gpt
 from update_engine.bootcontrol.port import BootControl
 from update_engine.core.entries import KnownEntry, Readmit, Remove, repairs
-from update_engine.core.planning import active_slot
-from update_engine.memory import Memory, Snapshot
+from update_engine.core.preflight import active_slot
+from update_engine.store import Memory, Snapshot
 
 _log = logging.getLogger(__name__)
 

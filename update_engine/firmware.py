@@ -19,12 +19,12 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from hostio.bootfiles import BootFiles
-from osmodel import bootfiles
-from osmodel.bootfiles import File, Listing
+from hostio.disk.firmwarefiles import BootFiles
+from osmodel import firmwarefiles
 from osmodel.faults import HostFailure, InvalidInput
+from osmodel.firmwarefiles import File, Listing
 
-HOME = Path("/") / bootfiles.HOME
+HOME = Path("/") / firmwarefiles.HOME
 _SPARE = 4 << 20  # bytes that stay free: state files and entries must go on working
 
 
@@ -105,7 +105,7 @@ class Firmware:
             wanted = [name for name in names or outdated(status) if _differs(status, name)]
             # Half of a pair would leave the board without the other's match.
             wanted += [name for name in _partners(wanted) if _differs(status, name)]
-            for group in bootfiles.groups(wanted):
+            for group in firmwarefiles.groups(wanted):
                 self._replace(board, listing, group)
                 for name in group:
                     tell(name)
@@ -126,16 +126,16 @@ class Firmware:
 
     def _note(self, board: BootFiles, status: FirmwareStatus) -> None:
         """Put the listing beside the files once all of them are there."""
-        ours = (self.home / bootfiles.LISTING).read_bytes()
+        ours = (self.home / firmwarefiles.LISTING).read_bytes()
         # An edited config.txt is no reason to hide what the rest is.
-        if outdated(status) or _content(board, bootfiles.LISTING) == ours:
+        if outdated(status) or _content(board, firmwarefiles.LISTING) == ours:
             return
-        board.stage(bootfiles.LISTING, ours)
-        board.place([bootfiles.LISTING])
+        board.stage(firmwarefiles.LISTING, ours)
+        board.place([firmwarefiles.LISTING])
 
     def _listing(self) -> Listing:
         try:
-            text = (self.home / bootfiles.LISTING).read_text(encoding="utf-8")
+            text = (self.home / firmwarefiles.LISTING).read_text(encoding="utf-8")
         except FileNotFoundError:
             raise InvalidInput(
                 "this machine's firmware does not come from its image",
@@ -143,7 +143,7 @@ class Firmware:
             ) from None
         except OSError as error:
             raise HostFailure(f"{self.home}: {error.strerror}") from error
-        return bootfiles.parse(text)
+        return firmwarefiles.parse(text)
 
     def _content(self, listing: Listing, name: str) -> bytes:
         try:
@@ -161,7 +161,7 @@ def outdated(status: FirmwareStatus) -> list[str]:
         name
         for name, condition in status.files.items()
         if condition is Condition.MISSING
-        or (condition is Condition.DIFFERENT and name != bootfiles.CONFIG)
+        or (condition is Condition.DIFFERENT and name != firmwarefiles.CONFIG)
     ]
 
 
@@ -170,7 +170,7 @@ def _differs(status: FirmwareStatus, name: str) -> bool:
 
 
 def _partners(names: Sequence[str]) -> list[str]:
-    pairs = [pair for pair in bootfiles.PAIRS if set(pair) & set(names)]
+    pairs = [pair for pair in firmwarefiles.PAIRS if set(pair) & set(names)]
     return [name for pair in pairs for name in pair if name not in names]
 
 
@@ -189,8 +189,8 @@ def _compared(listing: Listing, board: BootFiles) -> FirmwareStatus:
 
 def _named(board: BootFiles) -> dict[str, str]:
     try:
-        text = (_content(board, bootfiles.LISTING) or b"").decode(errors="replace")
-        return dict(bootfiles.parse(text).packages)
+        text = (_content(board, firmwarefiles.LISTING) or b"").decode(errors="replace")
+        return dict(firmwarefiles.parse(text).packages)
     except InvalidInput:
         return {}  # none there, or damaged: the files are compared all the same
 

@@ -16,8 +16,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hostio.runner import Command
-from hostio.systembus import BusObject, Method, Signal, serve
+from hostio.system.busserver import BusObject, Method, Signal, serve
+from hostio.system.runner import Command
 from osmodel.faults import Fault, InvalidInput
 from update_engine.status import IDLE, NEED_REBOOT, Status, status_of
 from update_engine.world import World
@@ -63,7 +63,7 @@ class Manager:
             TransientFailure: a worker runs.
             HostFailure: the ESP refused.
         """
-        from update_engine.installing import disarm  # noqa: PLC0415 - slow: cryptography
+        from update_engine.install.sequence import disarm  # noqa: PLC0415 - slow: cryptography
 
         self._stay()
         with self._world.lock():

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from osmodel.assessment import Standing
 from osmodel.faults import Fault
-from osmodel.standing import Standing
 from update_engine.core.enginestate import EngineState, Problem, Quarantined
 from update_engine.core.entries import KnownEntry
 from update_engine.core.health import CheckResult, Health
-from update_engine.memory import Snapshot
+from update_engine.store import Snapshot
 from update_engine.world import World
 
 IDLE = "UPDATE_STATUS_IDLE"
@@ -148,7 +148,7 @@ def _waiting_for(activity: _Activity, health: Health, snapshot: Snapshot, runnin
 def _slot_on_disk(world: World) -> str:
     """The slot before the first look of this start at the ESP, as far as we may read."""
     # Imported here: status normally finds the slot in the snapshot.
-    from update_engine.core.planning import active_slot  # noqa: PLC0415 - see above
+    from update_engine.core.preflight import active_slot  # noqa: PLC0415 - see above
     from update_engine.espreading import system_table  # noqa: PLC0415 - see above
 
     try:

@@ -11,21 +11,21 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from hostio.clock import Clock
-from hostio.disks import SystemDisk
-from hostio.esp import Esp
-from hostio.fetch import ByteStream
-from hostio.runner import Runner
-from hostio.statefiles import Archive, TextFile
+from hostio.disk.esp import Esp
+from hostio.disk.systemdisk import SystemDisk
+from hostio.files.statefiles import Archive, TextFile
+from hostio.net.fetch import ByteStream
+from hostio.system.clock import Clock
+from hostio.system.runner import Runner
 from osmodel.hostidentity import HostIdentity
-from update_engine.memory import Memory
 from update_engine.settings import Settings
+from update_engine.store import Memory
 
 if TYPE_CHECKING:  # slow to import, and status needs none of them
     from update_engine.bootcontrol.port import BootControl
     from update_engine.firmware import Firmware
-    from update_engine.trusting.repository import Offer
-    from update_engine.trusting.trust import Trust
+    from update_engine.repository.client import Offer
+    from update_engine.repository.keys import Trust
 
 
 class Releases(Protocol):
@@ -96,7 +96,7 @@ class World:
         Raises:
             HostFailure: the ESP cannot be mounted.
         """
-        from update_engine.bootcontrol.choosing import control_of  # noqa: PLC0415 - not for status
+        from update_engine.bootcontrol.adapters import control_of  # noqa: PLC0415 - not for status
 
         with self.esp() as esp:
             yield control_of(esp, self.machine.platform)

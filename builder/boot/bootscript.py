@@ -31,9 +31,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hostio.runner import Command, Runner
-from osmodel import selfcheck, slotstate
-from osmodel.standing import TRIES
+from hostio.system.runner import Command, Runner
+from osmodel import slotstate, trailingchecksum
+from osmodel.assessment import TRIES
 
 FILE = "boot.scr"  # in the top directory of the FAT; U-Boot looks for this name
 _PAUSE = 3  # seconds before starting again, to read the console
@@ -128,7 +128,7 @@ def boot_script() -> str:
         "TRIES": str(TRIES),
         "PAUSE": str(_PAUSE),
         # U-Boot stores a checksum with its first byte first, and mw.l with its last.
-        "RESIDUE": selfcheck.RESIDUE.to_bytes(4, "little").hex(),
+        "RESIDUE": trailingchecksum.RESIDUE.to_bytes(4, "little").hex(),
     }
     text = _TEXT
     for name, value in values.items():

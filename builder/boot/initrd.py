@@ -13,8 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.boot import elfneeds, initrdpython
-from hostio.runner import Command, Runner
+from builder.boot import initrdpython
+from builder.elf import needs
+from hostio.system.runner import Command, Runner
 from osmodel import cpio
 from osmodel.faults import InvalidInput
 from osmodel.kernelmodules import ModuleIndex, module_name, parse_index
@@ -92,10 +93,10 @@ def make_initrd(
         HostFailure: a module does not compile.
     """
     python = _python_of(root)
-    triplet = elfneeds.TRIPLETS[options.architecture]
+    triplet = needs.TRIPLETS[options.architecture]
     extensions = _compile(tools, [python, str(root), triplet, PROGRAM, str(scratch)])
     programs = [f"usr/bin/{python}", *PROGRAMS, *extensions]
-    files = elfneeds.closure(root, programs, triplet)
+    files = needs.closure(root, programs, triplet)
     kernel, modules = _kernel_modules(root, options)
     parts = {
         "programs": [_program(name, path) for name, path in files.items()],

@@ -23,8 +23,8 @@ from pathlib import Path
 
 from builder.boot import bootscript
 from builder.cache import remove_tree
-from hostio.runner import Command, Runner
-from osmodel import bootfiles
+from hostio.system.runner import Command, Runner
+from osmodel import firmwarefiles
 from osmodel.faults import HostFailure
 
 # bootcode.bin, start.elf and fixup.dat start models 3 and Zero 2 W, the others
@@ -99,7 +99,7 @@ def make_firmware(tools: Runner, sources: FirmwareSources, out: Path) -> None:
 
 def directory(out: Path) -> Path:
     """Where :func:`make_firmware` puts the files."""
-    return out / "root" / bootfiles.HOME
+    return out / "root" / firmwarefiles.HOME
 
 
 def files_for_fat(out: Path) -> dict[str, Path]:
@@ -124,6 +124,6 @@ def _write_listing(place: Path, versions: Mapping[str, str]) -> None:
     files = {}
     for path in sorted(place.iterdir()):
         content = path.read_bytes()
-        files[path.name] = bootfiles.File(len(content), hashlib.sha256(content).hexdigest())
-    text = json.dumps(bootfiles.to_json(bootfiles.Listing(dict(versions), files)), indent=1)
-    (place / bootfiles.LISTING).write_text(text + "\n")
+        files[path.name] = firmwarefiles.File(len(content), hashlib.sha256(content).hexdigest())
+    text = json.dumps(firmwarefiles.to_json(firmwarefiles.Listing(dict(versions), files)), indent=1)
+    (place / firmwarefiles.LISTING).write_text(text + "\n")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hostio.runner import Command, Runner
-from osmodel import selfcheck
+from hostio.system.runner import Command, Runner
+from osmodel import trailingchecksum
 from osmodel.faults import HostFailure
 from osmodel.partitions import checked_root_hash
 from osmodel.platforms import Platform
@@ -125,4 +125,4 @@ def make_uki(tools: Runner, parts: UkiParts, out: Path, options: UkiOptions) -> 
 def _append_checksum(image: Path) -> None:
     """Let the boot script see damage: U-Boot would crash on some, again and again."""
     with image.open("r+b") as file:
-        file.write(selfcheck.ending(iter(partial(file.read, _PIECE), b"")))
+        file.write(trailingchecksum.ending(iter(partial(file.read, _PIECE), b"")))

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from builder import progress
-from builder.flash import imagefile, judging, writing
+from builder.flash import imagefile, preflight, writing
 from builder.flash.imagefile import ImageFile
 from builder.flash.world import FlashWorld
 from builder.progress import Outcome
-from hostio.blockdev import FileBlockDevice
-from hostio.clock import SystemClock
-from hostio.removable import KernelMedia
+from hostio.disk.blockdev import FileBlockDevice
+from hostio.disk.blockinfo import KernelMedia
+from hostio.system.clock import SystemClock
 from osmodel.faults import Fault, InvalidInput
 
 T = TypeVar("T")
@@ -45,8 +45,8 @@ def run(arguments: Sequence[str], world: FlashWorld) -> int:
     try:
         image = imagefile.find(options.image)
         medium = world.media.look(options.device)
-        judging.check(medium, image.size)
-        if not options.yes and not _agreed(world, image, judging.description(medium)):
+        preflight.check(medium, image.size)
+        if not options.yes and not _agreed(world, image, preflight.description(medium)):
             sys.stderr.write(f"{_PROGRAM}: nothing was written\n")
             return InvalidInput.exit_status
         _flash(world, image, options.device)

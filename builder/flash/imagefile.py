@@ -13,9 +13,8 @@ from typing import IO
 
 import zstandard
 
-from builder import sparsefile
-from builder.boot import bmap
-from builder.boot.diskmap import Range
+from builder.image import bmap, sparsefile
+from builder.image.diskmap import Range
 from osmodel.faults import HostFailure, InvalidInput, UntrustedData
 
 COMPRESSED = ".img.zst"

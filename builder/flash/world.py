@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.progress import Report
-from hostio.blockdev import BlockDevice
-from hostio.clock import Clock
-from hostio.removable import Media
+from hostio.disk.blockdev import BlockDevice
+from hostio.disk.blockinfo import Media
+from hostio.system.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)

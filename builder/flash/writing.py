@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Callable
 
 from builder.flash.imagefile import ImageFile, Part
-from hostio.blockdev import BlockDevice
+from hostio.disk.blockdev import BlockDevice
 from osmodel.faults import HostFailure, UntrustedData
 
 HEAD = 1 << 20  # bytes

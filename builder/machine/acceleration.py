@@ -16,9 +16,9 @@ from pathlib import Path
 
 from builder.machine.boards import TRAITS, Board
 from builder.machine.hardware import Accel
-from hostio.clock import Clock
-from hostio.durable import replace_file
-from hostio.runner import Command, Process, Spawner
+from hostio.files.durable import replace_file
+from hostio.system.clock import Clock
+from hostio.system.runner import Command, Process, Spawner
 from osmodel.faults import HostFailure
 
 _DEVICE = Path("/dev/kvm")

@@ -21,22 +21,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import builder.world
+from builder import imagelocks
 from builder.machine import boards
 from builder.machine.acceleration import Probe, Verdict, obstacle, remembered
 from builder.machine.boards import Board
 from builder.machine.console import Report
-from builder.machine.following import Event, Follower, milestone
 from builder.machine.guest import Machine, machine
 from builder.machine.hardware import Accel
+from builder.machine.milestones import Event, Follower, milestone
 from builder.machine.options import add_options, hardware
 from builder.machine.preparing import check_image
 from builder.machine.world import Tools, World
-from builder.packages import lock, locking, toolstree
-from hostio.binaryformats import KernelFormats
-from hostio.clock import SystemClock
-from hostio.httpfetch import HttpFetcher
-from hostio.kernelcalls import KernelMounts
-from hostio.runner import LocalRunner, LocalSpawner, Runner, Spawner
+from builder.packages import lock, toolstree
+from hostio.net.httpfetch import HttpFetcher
+from hostio.system.binfmt import KernelFormats
+from hostio.system.clock import SystemClock
+from hostio.system.runner import LocalRunner, LocalSpawner, Runner, Spawner
+from hostio.system.syscalls import KernelMounts
 from osmodel.faults import Fault, InvalidInput
 
 _GIB = 1 << 30
@@ -229,7 +230,7 @@ def local_world() -> World:
 
     @functools.cache
     def prepared() -> Tools:
-        tools_lock = lock.load(locking.TOOLS_LOCK, refresh=locking.TOOLS_COMMAND)
+        tools_lock = lock.load(imagelocks.TOOLS_LOCK, refresh=imagelocks.TOOLS_COMMAND)
         return toolstree.prepared(tools_lock, place.debs, place.cache, runner)
 
     return World(

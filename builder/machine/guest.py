@@ -21,9 +21,9 @@ from builder.machine.preparing import prepare
 from builder.machine.qemucall import qemu_call
 from builder.machine.sshclient import SshClient, make_key
 from builder.machine.world import World
-from hostio.localsocket import unix_channel
-from hostio.rangelock import is_locked
-from hostio.runner import Command, Process
+from hostio.files.rangelock import is_locked
+from hostio.net.localsocket import unix_channel
+from hostio.system.runner import Command, Process
 from osmodel.faults import HostFailure
 
 _POLL = 0.2  # seconds between two looks at a log file

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from hostio.localsocket import LineChannel
+from hostio.net.localsocket import LineChannel
 from osmodel.faults import HostFailure
 
 _EVENTS_SKIPPED = 100  # more than QEMU ever sends between a command and its answer

@@ -8,7 +8,7 @@ from pathlib import Path
 from builder.machine.boards import TRAITS, Board
 from builder.machine.hardware import Accel, Hardware
 from builder.machine.network import DEFAULT_NETWORK, Forward, parse_network
-from hostio.localsocket import free_port, port_is_taken
+from hostio.net.localsocket import free_port, port_is_taken
 from osmodel.faults import InvalidInput
 
 _USUAL = {"memory": 1024, "cpus": 2}

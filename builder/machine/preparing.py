@@ -8,7 +8,7 @@ from builder.machine import videocore
 from builder.machine.boards import TRAITS, Board
 from builder.machine.hardware import MachineFiles
 from builder.machine.world import World
-from hostio.runner import Command
+from hostio.system.runner import Command
 from osmodel.faults import InvalidInput
 
 # A Unix socket's path has 107 bytes at most; OpenSSH adds 18 to the longest name.

@@ -11,7 +11,7 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from hostio.runner import Command, Runner
+from hostio.system.runner import Command, Runner
 from osmodel.faults import HostFailure
 
 _CONNECT_TIMEOUT = 60  # seconds; an emulated guest under load is slow to answer

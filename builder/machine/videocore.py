@@ -17,9 +17,9 @@ from pathlib import Path
 
 from builder.machine.boards import Board, Traits
 from builder.machine.hardware import MachineFiles
-from hostio.blockdev import FileBlockDevice
-from hostio.disks import read_table
-from hostio.runner import Command, Runner
+from hostio.disk.blockdev import FileBlockDevice
+from hostio.disk.systemdisk import read_table
+from hostio.system.runner import Command, Runner
 from osmodel.faults import InvalidInput
 from osmodel.partitions import ESP
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from hostio.clock import Clock
-from hostio.runner import Runner, Spawner
+from hostio.system.clock import Clock
+from hostio.system.runner import Runner, Spawner
 
 
 class Tools(Protocol):

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from builder.packages.lock import LockedPackage
 from builder.packages.mirrors import MAIN_VARIABLE, Mirrors
-from hostio.clock import Clock
-from hostio.fetch import Fetcher, NotFound, ResumingStream, shown
+from hostio.net.fetch import Fetcher, NotFound, ResumingStream, shown
+from hostio.system.clock import Clock
 from osmodel.faults import InvalidInput, UntrustedData
 
 _AT_ONCE = 6  # connections; mirrors frown on more

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.packages.toolstree import ToolsTree
-from hostio.binaryformats import BinaryFormats
+from hostio.system.binfmt import BinaryFormats
 from osmodel.faults import HostFailure
 
 # Debian's name of an architecture: the emulator's, and the number in ELF headers.

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from builder.packages.lock import LockedPackage
-from hostio.runner import Command, Runner
+from hostio.system.runner import Command, Runner
 
 
 def write(directory: Path, suite: str, files: Mapping[LockedPackage, Path], runner: Runner) -> str:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.packages.mirrors import Archive
-from hostio import config
+from hostio.files import config
 from osmodel.faults import InvalidInput
 
 FORMAT = 1

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from hostio.runner import Command, Runner
+from hostio.system.runner import Command, Runner
 from osmodel.faults import HostFailure, InvalidInput
 
 MAIN_VARIABLE = "TWINKEEL_MIRROR"

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from builder.packages.lock import FORMAT, Lock, LockedPackage
 from builder.packages.mirrors import Archive, Mirrors
-from hostio.runner import Command, Runner
+from hostio.system.runner import Command, Runner
 from osmodel.faults import HostFailure, InvalidInput
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")

@@ -24,7 +24,7 @@ from builder.cache import Cache, remove_tree
 from builder.packages import localrepo
 from builder.packages.debs import DebCache
 from builder.packages.lock import Lock
-from hostio.runner import Command, Process, Runner, Spawner
+from hostio.system.runner import Command, Process, Runner, Spawner
 from osmodel.faults import HostFailure, InvalidInput
 
 PACKAGES = (

@@ -15,8 +15,8 @@ from builder.imagetoml import IdsTable
 from builder.packages import localrepo
 from builder.packages.emulation import Emulation
 from builder.packages.lock import Lock, LockedPackage
-from builder.tree import accounts, deferring
-from hostio.runner import Command
+from builder.tree import accounts, diversions
+from hostio.system.runner import Command
 
 # Documentation and translations; and what package scripts would spend seconds
 # on for nothing: byte code is made later, the hardware database is not used.
@@ -25,7 +25,7 @@ _NEVER_UNPACKED = (
     *(f"/usr/share/{name}/*" for name in ("locale", "man")),
     "/usr/bin/py3compile",
     "/usr/lib/udev/hwdb.d/*",
-    *deferring.excluded(),
+    *diversions.excluded(),
 )
 _STAND_INS = "stand-ins"
 _CHECKS = "check/empty,check/qemu,check/chrootless"
@@ -55,7 +55,7 @@ def make(
     for name, text in accounts.seeds(ids).items():
         (out / name).write_text(text)
     (out / _STAND_INS).mkdir()
-    deferring.stand_in({package.name for package in wanted}, out / _STAND_INS)
+    diversions.stand_in({package.name for package in wanted}, out / _STAND_INS)
     command = Command(
         _arguments(lock, out, source), env={"SOURCE_DATE_EPOCH": str(lock.epoch)}, timeout=3600
     )
@@ -66,7 +66,7 @@ def make(
     settling = out / "settling"
     settling.mkdir()
     binds = [out, *{path.parent for path in wanted.values()}]
-    deferring.settle(out / "root", wanted, settling, tools.runner(binds))
+    diversions.settle(out / "root", wanted, settling, tools.runner(binds))
     remove_tree(settling)
     for name in accounts.seeds(ids):
         (out / name).unlink()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from builder.tree import merging
+from builder.tree import overlaytree
 
 PACKAGES = ("osmodel", "hostio", "update_engine", "cloud_config")
 HOME = Path("usr/lib/twinkeel/python")
@@ -18,9 +18,9 @@ LAUNCHERS = {
     "usr/bin/coreos-cloudinit": "cloud_config.cli:coreos_cloudinit",
     "usr/lib/cloud-config/boot-step": "cloud_config.bootsteps:main",
     "usr/bin/update-ctl": "update_engine.cli:main",
-    "usr/bin/update_engine_client": "update_engine.client.cli:main",
+    "usr/bin/update_engine_client": "update_engine.client:main",
     "usr/lib/update-engine/update-engine": "update_engine.service:main",
-    "usr/lib/update-engine/boot-step": "update_engine.bootsteps:main",
+    "usr/lib/update-engine/boot-step": "update_engine.boot.steps:main",
 }
 
 
@@ -28,7 +28,7 @@ def install(root: Path, *, sources: Path = SOURCES) -> None:
     """Copy the packages that run on a machine and write their launchers."""
     for package in PACKAGES:
         (root / HOME / package).mkdir(parents=True)
-        merging.copy_tree(sources / package, root / HOME / package)
+        overlaytree.copy_tree(sources / package, root / HOME / package)
     for name, entry in LAUNCHERS.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)

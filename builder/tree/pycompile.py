@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from builder.cache import remove_tree
-from hostio.runner import Command, Runner
+from hostio.system.runner import Command, Runner
 
 PLACES = ("usr/lib/python3", "usr/lib/python3.13", "usr/lib/twinkeel/python")
 # Interned objects are written in the order in which hashing meets them.

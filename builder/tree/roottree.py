@@ -13,10 +13,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from builder import identity
 from builder.cache import remove_tree
-from builder.tree import accounts, factory, identity, merging, programs, pycompile, stripping
-from builder.tree.identity import Identity
-from hostio.runner import Command, Runner
+from builder.identity import Identity
+from builder.tree import accounts, factory, overlaytree, programs, pycompile, stripping
+from hostio.system.runner import Command, Runner
 from osmodel.faults import InvalidInput
 
 # Mount points, and links to what is on the state partition.
@@ -90,7 +91,7 @@ def finish(  # noqa: PLR0913 - the inputs of one step, by name
     """
     copy(shared, root, tools)
     for overlay in overlays:
-        merging.merge(overlay, root)
+        overlaytree.merge(overlay, root)
     identity.write(root, who)
     _lay_out(root)
     (root / "usr/lib/sysusers.d/00-accounts.conf").write_text(accounts.sysusers(root))

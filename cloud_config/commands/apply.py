@@ -7,9 +7,9 @@ import json
 import sys
 from typing import TextIO
 
-from cloud_config.applying.applying import Order, apply
-from cloud_config.applying.remembering import stored_instance, stored_user_data
-from cloud_config.applying.world import World
+from cloud_config.apply.apply import Order, apply
+from cloud_config.apply.instance import stored_instance, stored_user_data
+from cloud_config.apply.world import World
 from cloud_config.commands.status import as_text
 from cloud_config.commands.validate import user_data
 from cloud_config.commands.verbs import Verbs

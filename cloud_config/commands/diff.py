@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TextIO
 
-from cloud_config.applying.comparing import as_text, compare
-from cloud_config.applying.drift import BY_SOMEBODY, Difference, Drift
-from cloud_config.applying.world import World
+from cloud_config.apply.comparing import as_text, compare
+from cloud_config.apply.drift import BY_SOMEBODY, Difference, Drift
+from cloud_config.apply.world import World
 from cloud_config.commands.verbs import Verbs
 
 _DRIFTED = 1

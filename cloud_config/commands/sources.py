@@ -10,9 +10,9 @@ from typing import TextIO
 
 from cloud_config.commands.verbs import Verbs
 from cloud_config.sources.choosing import Source, Stage, sources_of, stage_of
+from cloud_config.sources.detect import look_around
 from cloud_config.sources.metadata import Metadata
 from cloud_config.sources.platforms import platform_of
-from cloud_config.sources.surroundings import look_around
 from cloud_config.state.places import RUN, STATUS
 from cloud_config.state.report import Report
 from osmodel.faults import Fault

@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from typing import TextIO
 
-from cloud_config.applying.world import World
+from cloud_config.apply.world import World
 from cloud_config.commands.verbs import Verbs
 from cloud_config.state.report import Outcome, Report, Result, Stage
 from osmodel.faults import Fault, TransientFailure

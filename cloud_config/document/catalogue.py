@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from cloud_config.document.cataloguecoreos import COREOS
+from cloud_config.document.catalogue_coreos import COREOS
 from cloud_config.document.keys import Fields, Items, Key, Kind, Leaf
 
 TEXT: Final = Leaf()

@@ -17,11 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from cloud_config.sources.asking import Service
-from cloud_config.sources.looking import at, items_at, text_at
+from cloud_config.sources.jsonpath import at, items_at, text_at
 from cloud_config.sources.metadata import Metadata, address, cleaned_keys
 from cloud_config.sources.seed import Seed, from_base64, given
-from hostio.media import small_file
+from cloud_config.sources.service import Service
+from hostio.disk.media import small_file
 from osmodel.faults import UntrustedData
 
 _INSTANCE = "/metadata/instance?api-version=2021-08-01"

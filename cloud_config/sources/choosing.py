@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from cloud_config.sources.detect import Surroundings
 from cloud_config.sources.platforms import Platform, platform_of
-from cloud_config.sources.surroundings import Surroundings
 
 
 class Stage(StrEnum):

@@ -5,10 +5,10 @@ Source: DigitalOcean, "Droplet Metadata API", ``/metadata/v1.json``.
 
 from __future__ import annotations
 
-from cloud_config.sources.asking import Service
-from cloud_config.sources.looking import at, items_at, text_at
+from cloud_config.sources.jsonpath import at, items_at, text_at
 from cloud_config.sources.metadata import Metadata, address, cleaned_keys
 from cloud_config.sources.seed import Seed, given
+from cloud_config.sources.service import Service
 
 
 def read_service(service: Service) -> Seed | None:

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cloud_config.sources.asking import Refused, Service
 from cloud_config.sources.metadata import Metadata, address, cleaned_keys
 from cloud_config.sources.seed import Seed, given
+from cloud_config.sources.service import Refused, Service
 from osmodel.faults import UntrustedData
 
 _TOKEN = "/latest/api/token"  # noqa: S105 - the path of the service that gives one

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 
 from cloud_config.sources import reading
 from cloud_config.sources.choosing import Source, Stage, sources_of, stage_of
+from cloud_config.sources.detect import Surroundings
 from cloud_config.sources.metadata import Metadata
 from cloud_config.sources.seed import Seed
-from cloud_config.sources.surroundings import Surroundings
 from cloud_config.sources.world import World
 from osmodel.faults import Fault
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from cloud_config.sources.asking import Service, parsed_object
-from cloud_config.sources.looking import at, text_at
+from cloud_config.sources.jsonpath import at, text_at
 from cloud_config.sources.metadata import Metadata, address, cleaned_keys
 from cloud_config.sources.seed import Seed, from_base64, given
+from cloud_config.sources.service import Service, parsed_object
 from osmodel.faults import UntrustedData
 
 _EVERYTHING = "/computeMetadata/v1/?recursive=true&alt=json"

@@ -5,11 +5,11 @@ Source: Hetzner Cloud API, "Server Metadata"; cloud-init 25.1, "Hetzner".
 
 from __future__ import annotations
 
-from cloud_config.sources.asking import Service
-from cloud_config.sources.looking import items_at, text_at
+from cloud_config.sources.jsonpath import items_at, text_at
 from cloud_config.sources.metadata import Metadata, address, cleaned_keys
 from cloud_config.sources.nocloud import parsed_yaml
 from cloud_config.sources.seed import Seed, given
+from cloud_config.sources.service import Service
 
 _PLACE = "/hetzner/v1"
 

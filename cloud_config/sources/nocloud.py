@@ -15,10 +15,10 @@ from pathlib import Path
 
 import yaml
 
-from cloud_config.sources.looking import at, items_at, text_at
+from cloud_config.sources.jsonpath import at, items_at, text_at
 from cloud_config.sources.metadata import Metadata, cleaned_keys
 from cloud_config.sources.seed import LARGEST_USER_DATA, Seed, given
-from hostio.media import small_file
+from hostio.disk.media import small_file
 from osmodel.faults import UntrustedData
 
 LABELS = ("cidata",)

@@ -14,11 +14,11 @@ import ipaddress
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from cloud_config.sources.asking import Service, parsed_object
-from cloud_config.sources.looking import at, items_at, text_at
+from cloud_config.sources.jsonpath import at, items_at, text_at
 from cloud_config.sources.metadata import Metadata, address, cleaned_keys
 from cloud_config.sources.seed import Seed, given
-from hostio.media import small_file
+from cloud_config.sources.service import Service, parsed_object
+from hostio.disk.media import small_file
 
 LABELS = ("config-2",)
 _LATEST = "openstack/latest"

@@ -8,22 +8,22 @@ from pathlib import Path
 
 from cloud_config.sources import (
     azure,
+    detect,
     digitalocean,
     ec2,
     gce,
     hetzner,
     nocloud,
     openstack,
-    surroundings,
     vmware,
 )
-from cloud_config.sources.asking import Service
 from cloud_config.sources.choosing import Source
 from cloud_config.sources.metadata import Metadata
 from cloud_config.sources.seed import LARGEST_USER_DATA, Seed, given
+from cloud_config.sources.service import Service
 from cloud_config.sources.world import World
-from hostio.fetch import ResumingStream, shown
-from hostio.media import small_file
+from hostio.disk.media import small_file
+from hostio.net.fetch import ResumingStream, shown
 from osmodel.faults import HostFailure, InvalidInput
 
 USER_DATA_CREDENTIAL = "cloud-config.user-data"
@@ -46,7 +46,7 @@ def read(source: Source, world: World) -> Seed | None:
 
 
 def _url(world: World) -> Seed | None:
-    return fetched(world, surroundings.look_around(world.root).url, Source.URL)
+    return fetched(world, detect.look_around(world.root).url, Source.URL)
 
 
 def fetched(world: World, url: str, source: Source) -> Seed:

@@ -11,7 +11,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from hostio import config
+from hostio.files import config
 from osmodel.faults import InvalidInput
 
 _PLACES = ("usr/lib", "etc", "run")

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloud_config.sources.settings import Settings
-from hostio.clock import Clock
-from hostio.fetch import Fetcher
-from hostio.guestrpc import GuestVariables
-from hostio.media import Media
-from hostio.plainhttp import Http
-from hostio.runner import Runner
+from hostio.disk.media import Media
+from hostio.net.fetch import Fetcher
+from hostio.net.guestrpc import GuestVariables
+from hostio.net.plainhttp import Http
+from hostio.system.clock import Clock
+from hostio.system.runner import Runner
 
 METADATA_ADDRESS = "http://169.254.169.254"
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
-from hostio.guardedtree import Entry, Kind
+from hostio.files.guardedtree import Entry, Kind
 from osmodel.faults import UntrustedData
 
 FORMAT = 1

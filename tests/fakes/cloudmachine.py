@@ -3,14 +3,14 @@
 import contextlib
 from collections.abc import Iterator
 
-from cloud_config.applying.applying import Order, apply
-from cloud_config.applying.world import World
+from cloud_config.apply.apply import Order, apply
+from cloud_config.apply.world import World
 from cloud_config.document.findings import Finding
 from cloud_config.planning.actions import Action
 from cloud_config.state.record import Record
 from cloud_config.state.report import Outcome, Report
-from hostio.accounts import Account
-from hostio.datadisks import Content
+from hostio.disk.datadisks import Content
+from hostio.system.accounts import Account
 from osmodel.faults import InvalidInput, TransientFailure
 from tests.fakes.clock import StoppedClock
 from tests.fakes.cloudparts import RamAccounts, RamDataDisks, RamUnits
@@ -40,7 +40,7 @@ class SwitchedPower(Power):
 
 
 class KernelName:
-    """The fake of ``hostio.hostname.HostName``."""
+    """The fake of ``hostio.system.hostname.HostName``."""
 
     def __init__(self) -> None:
         self.name = "localhost"

@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass, field, replace
 
-from hostio.accounts import Account, NewAccount
-from hostio.datadisks import Content
+from hostio.disk.datadisks import Content
+from hostio.system.accounts import Account, NewAccount
 from osmodel.faults import HostFailure, InvalidInput
 from tests.fakes.ramdisk import Power
 
 
 @dataclass
 class RamAccounts:
-    """The fake of ``hostio.accounts.Accounts``; making a user takes two writes.
+    """The fake of ``hostio.system.accounts.Accounts``; making a user takes two writes.
 
     A user whose second write is missing has no groups, as after a power cut.
     """
@@ -62,7 +62,7 @@ class RamAccounts:
 
 @dataclass
 class RamUnits:
-    """The fake of ``hostio.unitmanager.UnitManager``."""
+    """The fake of ``hostio.system.unitmanager.UnitManager``."""
 
     power: Power = field(default_factory=Power)
     enabled: set[str] = field(default_factory=set)
@@ -114,7 +114,7 @@ class RamUnits:
 
 @dataclass
 class RamDataDisks:
-    """The fake of ``hostio.datadisks.DataDisks``; a cut leaves a disk half-made."""
+    """The fake of ``hostio.disk.datadisks.DataDisks``; a cut leaves a disk half-made."""
 
     power: Power = field(default_factory=Power)
     disks: dict[str, Content] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from hostio.fetch import ByteStream, Fetcher, NotFound
+from hostio.net.fetch import ByteStream, Fetcher, NotFound
 from osmodel.faults import TransientFailure
 
 

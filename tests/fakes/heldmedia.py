@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hostio.removable import Medium
+from hostio.disk.blockinfo import Medium
 from osmodel.faults import InvalidInput
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hostio.devmapper import Target
-from hostio.programs import Ended
+from hostio.disk.devmapper import Target
+from hostio.system.programs import Ended
 from osmodel.faults import HostFailure
 
 Program = Callable[[Sequence[str], Path | None], Ended]

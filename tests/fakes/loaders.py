@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from osmodel import bootentry, slotstate
+from osmodel.assessment import TRIES, Standing
 from osmodel.platforms import Platform
 from osmodel.slotstate import COPIES, GOOD, SlotState, entry_name
-from osmodel.standing import TRIES, Standing
 from osmodel.version import Version
 
 Files = dict[str, bytes]

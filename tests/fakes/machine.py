@@ -4,8 +4,8 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
-from hostio.programs import Ended
-from hostio.sysfs import SysBlock
+from hostio.disk.sysfs import SysBlock
+from hostio.system.programs import Ended
 from osmodel import gpt, partitions, verity
 from tests.fakes.clock import StoppedClock
 from tests.fakes.kernel import RamKernel, Scroll

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from builder.machine.world import World
-from hostio.runner import Command, Runner, Spawner
+from hostio.system.runner import Command, Runner, Spawner
 from tests.fakes.clock import StoppedClock
 from tests.fakes.runner import ScriptedRunner
 from tests.fakes.spawner import Script, ScriptedSpawner

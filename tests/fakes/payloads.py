@@ -32,7 +32,7 @@ from osmodel.platforms import Target
 from osmodel.release import Release
 from osmodel.verity import Superblock, TreeBuilder, VerityTree, hash_device_size, superblock_for
 from osmodel.version import Version
-from update_engine.trusting.trust import Trust
+from update_engine.repository.keys import Trust
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 

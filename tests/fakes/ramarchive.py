@@ -2,7 +2,7 @@
 
 
 class RamArchive:
-    """The fake of ``hostio.statefiles.Archive``."""
+    """The fake of ``hostio.files.statefiles.Archive``."""
 
     def __init__(self) -> None:
         self.records: dict[str, dict[str, bytes]] = {}

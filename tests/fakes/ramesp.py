@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from hostio.esp import Esp
+from hostio.disk.esp import Esp
 from osmodel.faults import HostFailure
 from tests.fakes.ramdisk import Power
 

@@ -6,7 +6,7 @@ from tests.fakes.ramdisk import Power
 
 
 class RamFile:
-    """The fake of ``hostio.statefiles.TextFile``."""
+    """The fake of ``hostio.files.statefiles.TextFile``."""
 
     def __init__(self, text: str | None = None, *, power: Power | None = None) -> None:
         self.text = text

@@ -12,8 +12,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hostio.blockdev import BlockDevice
-from hostio.runner import Command
+from hostio.disk.blockdev import BlockDevice
+from hostio.system.runner import Command
 from osmodel import bootentry, gpt, slotstate
 from osmodel.faults import Fault, InvalidInput, TransientFailure, UntrustedData
 from osmodel.hostidentity import HostIdentity
@@ -31,12 +31,12 @@ from tests.fakes.ramesp import RamEsp
 from tests.fakes.ramfile import RamFile
 from tests.fakes.runner import ScriptedRunner, failing
 from tests.fakes.smalluki import small_uki
-from update_engine.core.planning import active_slot
+from update_engine.core.preflight import active_slot
 from update_engine.firmware import Firmware
-from update_engine.memory import Memory
+from update_engine.repository.client import Offer
+from update_engine.repository.keys import Trust
 from update_engine.settings import Settings
-from update_engine.trusting.repository import Offer
-from update_engine.trusting.trust import Trust
+from update_engine.store import Memory
 from update_engine.world import World
 
 UEFI = Target("x86_64")
@@ -270,7 +270,7 @@ class RamSystem:
 
 @dataclass
 class RamSystemDisk:
-    """The fake of ``hostio.disks.SystemDisk``."""
+    """The fake of ``hostio.disk.systemdisk.SystemDisk``."""
 
     system: RamSystem
 

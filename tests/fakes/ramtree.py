@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from hostio.guardedtree import ROOT, Entry, Kind, Owner, parts_of
+from hostio.files.guardedtree import ROOT, Entry, Kind, Owner, parts_of
 from osmodel.faults import HostFailure
 from tests.fakes.ramdisk import Power
 
@@ -26,7 +26,7 @@ class Leaf:
 
 
 class RamTree:
-    """The fake of ``hostio.guardedtree.Tree``; a write happens whole or not at all.
+    """The fake of ``hostio.files.guardedtree.Tree``; a write happens whole or not at all.
 
     Args:
         leaves: what there is, by path.
@@ -94,5 +94,5 @@ def only_files(tree: RamTree, *tops: str) -> dict[str, Leaf]:
 
 @contextmanager
 def layer(tree: RamTree) -> Iterator[RamTree]:
-    """The fake of ``hostio.imagelayer.image_layer``."""
+    """The fake of ``hostio.files.imagelayer.image_layer``."""
     yield tree

@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 from tuf.api.metadata import Metadata, Root, Targets
 
-from hostio.fetch import Fetcher
-from hostio.locations import fetcher_for
+from hostio.net.fetch import Fetcher
+from hostio.net.locations import fetcher_for
 from mirror.creating import DEFAULT_DAYS, Created, Policy, Quorum, create
 from mirror.keys import PrivateKey, SigningKey, load_key, make_key
 from mirror.publishing import Published, SignRelease, publish
@@ -34,7 +34,7 @@ from osmodel.faults import UntrustedData
 from osmodel.release import Release, release_to_json
 from osmodel.version import Version
 from tests.fakes.clock import StoppedClock
-from update_engine.trusting.repository import Offer, Repository
+from update_engine.repository.client import Offer, Repository
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from hostio.runner import Command
+from hostio.system.runner import Command
 from osmodel.faults import HostFailure
 
 Answer = Callable[[Command], bytes] | bytes

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from cloud_config.sources.settings import Settings
 from cloud_config.sources.world import World
-from hostio.clock import Clock
-from hostio.fetch import Fetcher
-from hostio.media import Media
-from hostio.plainhttp import PlainHttp
-from hostio.runner import Runner
+from hostio.disk.media import Media
+from hostio.net.fetch import Fetcher
+from hostio.net.plainhttp import PlainHttp
+from hostio.system.clock import Clock
+from hostio.system.runner import Runner
 from tests.fakes.clock import StoppedClock
 from tests.fakes.fetcher import RamFetcher
 from tests.fakes.media import Shelf

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from hostio.runner import Command
+from hostio.system.runner import Command
 
 Script = Callable[[Command, Path], None]
 

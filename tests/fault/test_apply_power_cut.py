@@ -17,7 +17,7 @@ from tests.fakes.payloads import (
     trust,
 )
 from tests.fakes.ramdisk import Power, PowerCut, RamDisk
-from update_engine.apply.applying import Targets, open_payload, write_payload
+from update_engine.install.payload import Targets, open_payload, write_payload
 
 NEW = small_release("1.0.1", seed=1)
 NEIGHBOUR = small_release("1.0.0", seed=2)

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from cloud_config.document.yamltree import MAX_BYTES
-from hostio.runner import Command, LocalRunner
+from hostio.system.runner import Command, LocalRunner
+from tests.checkout import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 128 << 20
 # The slowest takes three on an idle machine; without its bound, hours.
 SECONDS = 60

@@ -25,7 +25,7 @@ from cloud_config.planning.actions import (
     SetHostname,
     SetTimezone,
 )
-from hostio.datadisks import Content
+from hostio.disk.datadisks import Content
 from tests.fakes.cloudmachine import DISK, IMAGE, CloudMachine
 from tests.fakes.ramdisk import PowerCut
 from tests.fakes.ramtree import Leaf, only_files

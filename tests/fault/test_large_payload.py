@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hostio.blockdev import FileBlockDevice
+from hostio.disk.blockdev import FileBlockDevice
 from osmodel.faults import UntrustedData
 from osmodel.payload.layout import BLOCK, HEADER_SIZE, Header
 from osmodel.payload.manifest import Extent, Manifest, OperationType
@@ -25,9 +25,9 @@ from tests.fakes.payloads import (
     small_release,
     trust,
 )
-from update_engine.apply.payloadreader import PayloadReader
-from update_engine.apply.signatures import verify
-from update_engine.apply.slotwriter import SlotWriter
+from update_engine.install.payloadreader import PayloadReader
+from update_engine.install.signatures import verify
+from update_engine.install.slotwriter import SlotWriter
 
 GIB = 1 << 30
 PIECE = 1 << 20

@@ -21,8 +21,8 @@ from tests.fakes.payloads import (
     trust,
 )
 from tests.fakes.ramdisk import RamDisk
-from update_engine.apply.applying import Targets, open_payload, write_payload
-from update_engine.trusting.trust import Trust
+from update_engine.install.payload import Targets, open_payload, write_payload
+from update_engine.repository.keys import Trust
 
 NEW = small_release("1.0.1", seed=1)
 OLD = small_release("1.0.0", seed=2)

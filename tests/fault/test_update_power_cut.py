@@ -11,9 +11,9 @@ from functools import cache
 
 import pytest
 
+from osmodel.bootlog import Ledger, encode
 from osmodel.faults import Fault, HostFailure, UntrustedData
 from osmodel.platforms import Target
-from osmodel.startledger import Ledger, encode
 from tests.fakes import ramsystem
 from tests.fakes.payloads import SmallRelease
 from tests.fakes.ramdisk import Power, PowerCut, RamDisk
@@ -30,11 +30,11 @@ from tests.fakes.ramsystem import (
     starts,
     starts_by,
 )
-from update_engine import bootsteps
-from update_engine.installing import disarm
-from update_engine.returning import go_back
-from update_engine.trusting.sources import FromRepository
-from update_engine.updating import Ending, update
+from update_engine.boot import steps
+from update_engine.install.sequence import disarm
+from update_engine.install.sources import FromRepository
+from update_engine.rollback import go_back
+from update_engine.worker import Ending, update
 
 SEEDS = {"0.9.0": 4, "1.0.0": 2, "1.0.1": 1, "1.0.2": 3}
 TARGETS = {"names": UEFI, "state files": RASPBERRY_PI}
@@ -66,7 +66,7 @@ def update_it(system: RamSystem) -> None:
 
 
 def start_well(system: RamSystem) -> None:
-    bootsteps.run(["reckon", "bless", "settle"], system.world)
+    steps.run(["reckon", "bless", "settle"], system.world)
 
 
 def roll_back(system: RamSystem) -> None:
@@ -188,7 +188,7 @@ def test_nobody_is_quarantined_for_a_power_cut_during_an_update(
     for media in cut(story, control, cut_at)[:8]:
         system = switched_on(media)
         before_it = {one.root_hash for one in system.world.memory.state().quarantined}
-        bootsteps.run(["reckon"], system.world)
+        steps.run(["reckon"], system.world)
         after_it = {one.root_hash for one in system.world.memory.state().quarantined}
         assert after_it == before_it
 

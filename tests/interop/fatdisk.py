@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from hostio.runner import Command, Runner
+from hostio.system.runner import Command, Runner
 from osmodel.faults import HostFailure
 from osmodel.gpt import Gpt, Partition, encode_backup, encode_primary
 from osmodel.partitions import ESP, ESP_TYPE, derived_guid

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from builder.packages import lock, locking, toolstree
+from builder import imagelocks
+from builder.packages import lock, toolstree
 from builder.world import World
-from hostio.binaryformats import KernelFormats
-from hostio.clock import SystemClock
-from hostio.httpfetch import HttpFetcher
-from hostio.kernelcalls import KernelMounts
-from hostio.runner import LocalRunner
+from hostio.net.httpfetch import HttpFetcher
+from hostio.system.binfmt import KernelFormats
+from hostio.system.clock import SystemClock
+from hostio.system.runner import LocalRunner
+from hostio.system.syscalls import KernelMounts
 from osmodel import slotstate
 from osmodel.slotstate import COPIES, SlotState, encode
 from tests.fakes.loaders import script
@@ -35,7 +36,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> UBootMachine:
     runner, clock = LocalRunner(), SystemClock()
     formats = KernelFormats(KernelMounts())
     world = World(runner, HttpFetcher(clock), clock, formats, os.environ, Path.home())
-    tools_lock = lock.load(locking.TOOLS_LOCK, refresh=locking.TOOLS_COMMAND)
+    tools_lock = lock.load(imagelocks.TOOLS_LOCK, refresh=imagelocks.TOOLS_COMMAND)
     tree = toolstree.prepared(tools_lock, world.debs, world.cache, runner)
     place = tmp_path_factory.mktemp("u-boot")
     made = UBootMachine(tree.runner([place]), place)

@@ -15,20 +15,21 @@ from pathlib import Path
 import pytest
 
 from builder import cli
-from builder.tree.closure import library_directories
+from builder.elf.closure import library_directories
 from builder.world import CACHE_VARIABLE, World
-from hostio.binaryformats import KernelFormats
-from hostio.clock import SystemClock
-from hostio.httpfetch import HttpFetcher
-from hostio.kernelcalls import KernelMounts
-from hostio.runner import LocalRunner
+from hostio.net.httpfetch import HttpFetcher
+from hostio.system.binfmt import KernelFormats
+from hostio.system.clock import SystemClock
+from hostio.system.runner import LocalRunner
+from hostio.system.syscalls import KernelMounts
+from tests.checkout import ROOT
 
 pytestmark = [
     pytest.mark.interop,
     pytest.mark.root,
     pytest.mark.skipif(os.geteuid() != 0, reason="making a root tree takes root"),
 ]
-MINIMAL = str(Path(__file__).parents[2] / "images/minimal")
+MINIMAL = str(ROOT / "images/minimal")
 FORMATS = KernelFormats(KernelMounts())
 RULES = Path("/proc/sys/fs/binfmt_misc")
 TARGETS = {

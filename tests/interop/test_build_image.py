@@ -17,13 +17,14 @@ from builder import cli, definition, pipeline
 from builder.progress import Outcome
 from builder.request import BuildRequest
 from builder.world import CACHE_VARIABLE, World
-from hostio.binaryformats import KernelFormats
-from hostio.clock import SystemClock
-from hostio.httpfetch import HttpFetcher
-from hostio.kernelcalls import KernelMounts
-from hostio.runner import LocalRunner
+from hostio.net.httpfetch import HttpFetcher
+from hostio.system.binfmt import KernelFormats
+from hostio.system.clock import SystemClock
+from hostio.system.runner import LocalRunner
+from hostio.system.syscalls import KernelMounts
 from osmodel.faults import InvalidInput
 from osmodel.version import Version
+from tests.checkout import ROOT
 from tests.fakes.report import KeptReport
 
 pytestmark = [
@@ -32,7 +33,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="making a root tree takes root"),
 ]
 FORMATS = KernelFormats(KernelMounts())
-MINIMAL = Path(__file__).parents[2] / "images/minimal"
+MINIMAL = ROOT / "images/minimal"
 
 
 def world(cache: Path) -> World:

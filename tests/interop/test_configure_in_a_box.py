@@ -19,16 +19,17 @@ import pytest
 from builder import definition, pipeline
 from builder.request import BuildRequest
 from builder.world import World
-from hostio.binaryformats import KernelFormats
-from hostio.clock import SystemClock
-from hostio.httpfetch import HttpFetcher
-from hostio.kernelcalls import KernelMounts
-from hostio.runner import Command, LocalRunner
+from hostio.net.httpfetch import HttpFetcher
+from hostio.system.binfmt import KernelFormats
+from hostio.system.clock import SystemClock
+from hostio.system.runner import Command, LocalRunner
+from hostio.system.syscalls import KernelMounts
 from osmodel.version import Version
+from tests.checkout import ROOT
 from tests.fakes.report import KeptReport
 
 RUNNER = LocalRunner()
-IMAGE = Path(__file__).parents[2] / "images/minimal"
+IMAGE = ROOT / "images/minimal"
 MIB = 1 << 20
 HASH = "$6$saltsalt$" + "h" * 86
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA"

@@ -8,17 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from builder.boot import disk, elfneeds, erofs, esp, formats, hashtree, initrd, uki
-from builder.packages import lock, locking, toolstree
+from builder import imagelocks
+from builder.boot import initrd, uki
+from builder.elf import needs
+from builder.image import disk, erofs, esp, formats, hashtree
+from builder.packages import lock, toolstree
 from builder.tree import programs
 from builder.world import World
-from hostio.binaryformats import KernelFormats
-from hostio.clock import SystemClock
-from hostio.httpfetch import HttpFetcher
-from hostio.kernelcalls import KernelMounts
-from hostio.runner import Command, LocalRunner, Runner
+from hostio.net.httpfetch import HttpFetcher
+from hostio.system.binfmt import KernelFormats
+from hostio.system.clock import SystemClock
+from hostio.system.runner import Command, LocalRunner, Runner
+from hostio.system.syscalls import KernelMounts
 from osmodel import cpio, gpt, partitions, verity
 from osmodel.faults import HostFailure
+from tests.checkout import ROOT
 
 pytestmark = [pytest.mark.interop, pytest.mark.root]
 
@@ -26,7 +30,7 @@ MIB = 1 << 20
 HASH = "a1" * 16 + "b2" * 16
 UUID = "11111111-2222-8333-8444-555555555555"
 FORMATS = KernelFormats(KernelMounts())
-REPART = Path(__file__).parents[2] / "images/minimal/overlay/usr/lib/twinkeel/repart.d"
+REPART = ROOT / "images/minimal/overlay/usr/lib/twinkeel/repart.d"
 Twice = Callable[[Callable[[Path], object]], Path]
 
 
@@ -35,7 +39,7 @@ def tree() -> toolstree.ToolsTree:
     """The tools tree, made now if this host does not have it."""
     runner, clock = LocalRunner(), SystemClock()
     place = World(runner, HttpFetcher(clock), clock, FORMATS, os.environ, Path.home())
-    tools_lock = lock.load(locking.TOOLS_LOCK, refresh=locking.TOOLS_COMMAND)
+    tools_lock = lock.load(imagelocks.TOOLS_LOCK, refresh=imagelocks.TOOLS_COMMAND)
     return toolstree.prepared(tools_lock, place.debs, place.cache, runner)
 
 
@@ -207,7 +211,7 @@ def root(tmp_path: Path, tree: toolstree.ToolsTree) -> Path:
     top = tmp_path / "root"
     names = ["usr/bin/python3.13", "usr/sbin/e2fsck"]
     extension = "usr/lib/python3.13/lib-dynload/_ctypes.cpython-313-x86_64-linux-gnu.so"
-    found = elfneeds.closure(tree.root, [*names, extension], "x86_64-linux-gnu")
+    found = needs.closure(tree.root, [*names, extension], "x86_64-linux-gnu")
     for name, source in found.items():
         (top / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, top / name)
@@ -277,10 +281,10 @@ def test_the_programs_of_an_initrd_start_with_its_own_libraries(
     script = """\
 import sys, traceback
 sys.path.append("/usr/lib/twinkeel/python")
-import update_engine.initrd.init, hostio.esp, osmodel.bootentry
+import update_engine.initrd.init, hostio.disk.esp, osmodel.bootentry
 from osmodel import gpt, startledger
 from osmodel.faults import UntrustedData
-from osmodel.standing import Standing
+from osmodel.assessment import Standing
 from update_engine.bootcontrol import choosing
 from update_engine.core.entries import KnownEntry
 from update_engine.initrd import decisions, counting

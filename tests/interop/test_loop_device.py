@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hostio.blockdev import FileBlockDevice
-from hostio.runner import Command, LocalRunner
+from hostio.disk.blockdev import FileBlockDevice
+from hostio.system.runner import Command, LocalRunner
 from osmodel.faults import HostFailure
 
 pytestmark = [pytest.mark.interop, pytest.mark.root]

@@ -13,10 +13,11 @@ import pytest
 from tuf.api.exceptions import DownloadHTTPError, RepositoryError
 from tuf.ngclient import Updater
 
-from hostio.clock import SystemClock
+from hostio.system.clock import SystemClock
 from mirror.cli import run
 from mirror.serving import serve
 from mirror.world import World
+from tests.checkout import ROOT
 from tests.fakes.repository import built, copied, release
 
 pytestmark = pytest.mark.interop
@@ -45,7 +46,7 @@ def server(mirror: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
     )
     assert process.stdout is not None
     yield process, json.loads(process.stdout.readline())["url"]

@@ -13,7 +13,7 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from builder.payload.payloadwriter import write_full
-from hostio.runner import Command, LocalRunner
+from hostio.system.runner import Command, LocalRunner
 from mirror.payloadsigner import sign_payload
 from osmodel.payload.manifest import Manifest, Signatures
 from tests.fakes.payloads import KEYS, manifest_of, public_pem, small_release

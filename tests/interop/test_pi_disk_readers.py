@@ -9,27 +9,29 @@ from pathlib import Path
 
 import pytest
 
-from builder.boot import bmap, disk, diskmap, esp
+from builder import imagelocks
 from builder.flash import cli
 from builder.flash.world import FlashWorld
-from builder.packages import lock, locking, toolstree
+from builder.image import bmap, disk, diskmap, esp
+from builder.packages import lock, toolstree
 from builder.world import World
-from hostio.binaryformats import KernelFormats
-from hostio.blockdev import FileBlockDevice
-from hostio.clock import SystemClock
-from hostio.httpfetch import HttpFetcher
-from hostio.kernelcalls import KernelMounts
-from hostio.removable import KernelMedia
-from hostio.runner import Command, LocalRunner, Runner
+from hostio.disk.blockdev import FileBlockDevice
+from hostio.disk.blockinfo import KernelMedia
+from hostio.net.httpfetch import HttpFetcher
+from hostio.system.binfmt import KernelFormats
+from hostio.system.clock import SystemClock
+from hostio.system.runner import Command, LocalRunner, Runner
+from hostio.system.syscalls import KernelMounts
 from osmodel import slotstate
 from osmodel.platforms import Platform
+from tests.checkout import ROOT
 from tests.fakes.report import KeptReport
 
 pytestmark = [pytest.mark.interop, pytest.mark.root]
 
 MIB = 1 << 20
 HASH = "a1" * 16 + "b2" * 16
-REPART = Path(__file__).parents[2] / "images/minimal/overlay/usr/lib/twinkeel/repart.d"
+REPART = ROOT / "images/minimal/overlay/usr/lib/twinkeel/repart.d"
 BOARD = esp.EspOptions("arm64", 300 * MIB, slotstate.entry_name("a"), 0x1234)
 SHAPE = disk.DiskOptions(
     "minimal", "arm64", 300 * MIB, 8 * MIB, 4 * MIB, platform=Platform.RASPBERRYPI
@@ -43,7 +45,7 @@ def tree() -> toolstree.ToolsTree:
     runner, clock = LocalRunner(), SystemClock()
     formats = KernelFormats(KernelMounts())
     place = World(runner, HttpFetcher(clock), clock, formats, os.environ, Path.home())
-    tools_lock = lock.load(locking.TOOLS_LOCK, refresh=locking.TOOLS_COMMAND)
+    tools_lock = lock.load(imagelocks.TOOLS_LOCK, refresh=imagelocks.TOOLS_COMMAND)
     return toolstree.prepared(tools_lock, place.debs, place.cache, runner)
 
 

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from builder.packages import lock, locking, toolstree
+from builder import imagelocks
+from builder.packages import lock, toolstree
 from builder.world import World
 from cloud_config.document.interpreting import interpret
 from cloud_config.document.model import Coreos, Document, Filesystem
@@ -27,16 +28,17 @@ from cloud_config.planning.facts import Facts
 from cloud_config.planning.plan import plan
 from cloud_config.planning.quadlets import service_of
 from cloud_config.planning.services import drop_in
-from hostio.binaryformats import KernelFormats
-from hostio.clock import SystemClock
-from hostio.httpfetch import HttpFetcher
-from hostio.kernelcalls import KernelMounts
-from hostio.runner import Command, LocalRunner
+from hostio.net.httpfetch import HttpFetcher
+from hostio.system.binfmt import KernelFormats
+from hostio.system.clock import SystemClock
+from hostio.system.runner import Command, LocalRunner
+from hostio.system.syscalls import KernelMounts
 from osmodel.faults import HostFailure
+from tests.checkout import ROOT
 
 pytestmark = [pytest.mark.interop, pytest.mark.root]
 
-NODE_LOCK = Path(__file__).parents[2] / "images/node/lock/x86_64.lock"
+NODE_LOCK = ROOT / "images/node/lock/x86_64.lock"
 NOBODY = 65534
 PRINTABLE = st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"])
 # What has a meaning somewhere in systemd or a shell comes more often than by chance.
@@ -76,7 +78,7 @@ def place() -> World:
 @pytest.fixture(scope="module")
 def tools(place: World) -> Path:
     """The tools tree, made now if this host does not have it."""
-    tools_lock = lock.load(locking.TOOLS_LOCK, refresh=locking.TOOLS_COMMAND)
+    tools_lock = lock.load(imagelocks.TOOLS_LOCK, refresh=imagelocks.TOOLS_COMMAND)
     return toolstree.prepared(tools_lock, place.debs, place.cache, place.runner).root
 
 

@@ -10,9 +10,9 @@ import pytest
 from builder.machine.cli import local_world
 from builder.machine.world import World
 from cloud_config.sources import nocloud, openstack
-from hostio.kernelcalls import KernelMounts
-from hostio.media import MountedMedia, file_system
-from hostio.runner import Command, LocalRunner
+from hostio.disk.media import MountedMedia, file_system
+from hostio.system.runner import Command, LocalRunner
+from hostio.system.syscalls import KernelMounts
 from osmodel.faults import HostFailure
 
 pytestmark = [pytest.mark.interop, pytest.mark.root]

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from hostio.clock import SystemClock
-from hostio.runner import Command, LocalRunner, LocalSpawner
-from hostio.systembus import BusObject, Method, serve
+from hostio.system.busserver import BusObject, Method, serve
+from hostio.system.clock import SystemClock
+from hostio.system.runner import Command, LocalRunner, LocalSpawner
 from osmodel.faults import HostFailure
+from tests.checkout import ROOT
 from tests.fakes.ramsystem import NEW, RamSystem, Shelf, factory_media
-from update_engine.memory import Progress
 from update_engine.service import INTERFACE, NAME, PATH, Manager, bus_object
+from update_engine.store import Progress
 
 pytestmark = [
     pytest.mark.interop,
@@ -24,7 +25,7 @@ pytestmark = [
     ),
 ]
 
-OVERLAY = Path(__file__).resolve().parents[2] / "images/minimal/overlay"
+OVERLAY = ROOT / "images/minimal/overlay"
 POLICY = OVERLAY / "usr/share/dbus-1/system.d/com.coreos.update1.conf"
 # As the system bus: nobody owns a name or calls a method unless a policy lets them.
 CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"

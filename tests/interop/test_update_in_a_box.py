@@ -13,17 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from hostio.clock import SystemClock
-from hostio.runner import Command, LocalRunner
+from hostio.system.clock import SystemClock
+from hostio.system.runner import Command, LocalRunner
 from mirror.releasesigner import sign_release
 from osmodel.faults import HostFailure
 from osmodel.release import release_to_json
+from tests.checkout import ROOT
 from tests.fakes.clock import StoppedClock
 from tests.fakes.payloads import SmallRelease, signed_payload
 from tests.fakes.ramsystem import DISK, NEW, OLD, SECTOR, Media, factory_media, starts
 from tests.fakes.repository import MadeRepository, made_repository
 
-ROOT = Path(__file__).resolve().parents[2]
 RUNNER = LocalRunner()
 
 pytestmark = [
@@ -42,7 +42,7 @@ PROGRAMS = {
 }
 ENTRY = {
     "update-ctl": "update_engine.cli",
-    "boot-step": "update_engine.bootsteps",
+    "boot-step": "update_engine.boot.steps",
 }
 LABELS = {"root-a": 2, "root-a-verity": 3, "root-b": 4, "root-b-verity": 5}
 

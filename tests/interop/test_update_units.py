@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from hostio.runner import Command, LocalRunner
+from hostio.system.runner import Command, LocalRunner
 from osmodel.faults import HostFailure
+from tests.checkout import ROOT
 
-OVERLAY = Path(__file__).resolve().parents[2] / "images/minimal/overlay"
+OVERLAY = ROOT / "images/minimal/overlay"
 UNITS = OVERLAY / "usr/lib/systemd/system"
 CHECKS = OVERLAY / "usr/lib/update-engine/health.d"
 RUNNER = LocalRunner()

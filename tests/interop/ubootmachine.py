@@ -6,8 +6,8 @@ Its kernel images are programs of a kilobyte that say which slot runs.
 from pathlib import Path
 
 from builder.boot.bootscript import FILE, make_boot_script
-from hostio.runner import Runner
-from osmodel import selfcheck
+from hostio.system.runner import Runner
+from osmodel import trailingchecksum
 from osmodel.slotstate import COPIES, entry_name
 from tests.fakes.smallefi import Ending, small_efi
 from tests.interop.fatdisk import FatDisk
@@ -20,7 +20,7 @@ _ENDINGS = {"a": Ending.POWER_OFF, "b": Ending.RESET}
 def program(slot: str) -> bytes:
     """The kernel image of a slot."""
     content = small_efi(WORDS[slot], _ENDINGS[slot])
-    return content + selfcheck.ending([content])
+    return content + trailingchecksum.ending([content])
 
 
 class UBootMachine(FatDisk):

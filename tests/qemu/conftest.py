@@ -16,10 +16,11 @@ from builder.machine.boards import Board
 from builder.machine.cli import choose, local_world
 from builder.machine.world import World
 from osmodel.platforms import TARGETS, Platform, Target
+from tests.checkout import ROOT
 from tests.qemu import armstories, firstboot, stories
 from tests.qemu.diary import Diary
 from tests.qemu.stage import Stage
-from tests.qemu.workshop import ROOT, Workshop
+from tests.qemu.workshop import Workshop
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,15 +16,16 @@ from pathlib import Path
 from builder.machine import boards
 from builder.machine.cli import choose, local_world
 from builder.machine.console import Report
-from builder.machine.following import Follower, milestone
 from builder.machine.guest import Machine
+from builder.machine.milestones import Follower, milestone
 from builder.machine.world import World
-from hostio.clock import SystemClock
+from hostio.system.clock import SystemClock
 from osmodel.faults import Fault, HostFailure
 from osmodel.platforms import Platform, Target, check
+from tests.checkout import ROOT
 from tests.qemu.diary import Diary
 from tests.qemu.stage import Stage, until_gone
-from tests.qemu.workshop import ROOT, Mirror, Workshop
+from tests.qemu.workshop import Mirror, Workshop
 
 _DEADLINE = 2400.0  # seconds for the slowest step, falling back from three bad starts
 _INDENT = " " * 11

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from builder.machine.console import Report
 from builder.machine.guest import Machine
-from hostio.clock import SystemClock
+from hostio.system.clock import SystemClock
 
 
 class Diary:

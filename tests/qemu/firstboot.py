@@ -10,7 +10,7 @@ from builder.machine.guest import Machine
 from builder.machine.hardware import Hardware
 from builder.machine.network import Forward
 from builder.machine.sshclient import make_key
-from hostio.runner import Command
+from hostio.system.runner import Command
 from osmodel.faults import HostFailure
 from tests.fakes.metadata.platforms import Ec2
 from tests.fakes.metadata.service import MetadataServer, serving, unwell

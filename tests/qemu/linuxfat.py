@@ -7,7 +7,7 @@ ends. What reached the disk, and when, is in the log.
 import stat
 from pathlib import Path
 
-from hostio.runner import Runner
+from hostio.system.runner import Runner
 from osmodel import cpio, uki
 from tests.fakes.smalluki import small_uki
 from tests.interop.fatdisk import FatDisk
@@ -22,7 +22,7 @@ _INIT = """\
 import os, sys, time, traceback
 sys.path.append("/usr/lib/twinkeel/python")
 from pathlib import Path
-from hostio.kernelcalls import KernelMounts, load_module, reboot
+from hostio.system.syscalls import KernelMounts, load_module, reboot
 
 def act():
     mounts, fat = KernelMounts(), Path("/run/fat")
@@ -37,8 +37,8 @@ def act():
     modules.load(("vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1"))
     fat.mkdir()
     mounts.mount("/dev/vda1", fat, "vfat", options="umask=0077,flush")
-    from hostio.esp import MountedEsp
-    from update_engine.bootcontrol.choosing import control_of
+    from hostio.disk.esp import MountedEsp
+    from update_engine.bootcontrol.adapters import control_of
     from update_engine.bootcontrol.port import Arming
     boot = control_of(MountedEsp(fat), "@PLATFORM@")
     passive = [one for one in boot.entries() if one.version == "1.0.1"]

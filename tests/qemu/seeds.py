@@ -5,7 +5,7 @@ from email.mime.text import MIMEText
 from pathlib import Path
 
 from builder.machine.world import World
-from hostio.runner import Command
+from hostio.system.runner import Command
 
 PASSWORD = "secret"
 # openssl passwd -6 -salt saltsalt secret

@@ -11,7 +11,7 @@ from builder.machine.guest import Machine, machine
 from builder.machine.hardware import Hardware
 from builder.machine.network import Forward
 from builder.machine.world import World
-from hostio.localsocket import free_port
+from hostio.net.localsocket import free_port
 from osmodel.faults import HostFailure
 from tests.qemu.diary import Diary
 from tests.qemu.workshop import MIRROR_ADDRESS, Mirror, Workshop

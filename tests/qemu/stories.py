@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 
 from builder.machine.guest import Machine
-from hostio.clock import SystemClock
+from hostio.system.clock import SystemClock
 from osmodel.faults import HostFailure
 from tests.qemu.diary import Diary
 from tests.qemu.stage import Stage, inside, restart, until_gone

@@ -11,14 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from builder.packages import lock, locking, toolstree
-from hostio import bootfiles
+from builder import imagelocks
+from builder.packages import lock, toolstree
+from hostio.disk import firmwarefiles
 from osmodel.faults import HostFailure
 from osmodel.platforms import Platform, Target
+from tests.checkout import ROOT
 from tests.interop.fatdisk import outcomes
 from tests.qemu import linuxfat
 from tests.qemu.linuxfat import OLD, PASSIVE, LinuxFat
-from tests.qemu.workshop import ROOT, Workshop, builder_world
+from tests.qemu.workshop import Workshop, builder_world
 
 MOST = 80  # disks looked at
 SIZES = {"start.elf": 12_000, "fixup.dat": 5_000, "boot.scr": 3_000}
@@ -46,7 +48,7 @@ ENTRIES = {"EFI/Linux/twinkeel_1.0.0.efi": OLD, "EFI/Linux/twinkeel_1.0.1.efi": 
 def disk(tmp_path_factory: pytest.TempPathFactory) -> LinuxFat:
     release = Workshop(ROOT / "out" / "fat", Target("x86_64")).build("1.0.0", publishable=False)
     world, place = builder_world(), tmp_path_factory.mktemp("fat")
-    tools_lock = lock.load(locking.TOOLS_LOCK, refresh=locking.TOOLS_COMMAND)
+    tools_lock = lock.load(imagelocks.TOOLS_LOCK, refresh=imagelocks.TOOLS_COMMAND)
     tree = toolstree.prepared(tools_lock, world.debs, world.cache, world.runner)
     return LinuxFat(tree.runner([place]), place, release / "uki.efi")
 
@@ -70,7 +72,7 @@ def repaired(disk: LinuxFat) -> dict[str, bytes]:
 def test_every_boot_file_is_old_or_new_after_any_cut(
     disk: LinuxFat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = Path(bootfiles.__file__).read_text()
+    source = Path(firmwarefiles.__file__).read_text()
     act = _ACT.replace("@SOURCE@", repr(source)).replace("@NEW@", repr(AFTER))
     monkeypatch.setitem(linuxfat.ACTS, "firmware", act)
     for name, content in (ENTRIES | BEFORE).items():

@@ -20,19 +20,19 @@ import builder.cli
 import mirror.cli
 import mirror.world
 from builder.world import World as BuilderWorld
-from hostio.binaryformats import KernelFormats
-from hostio.clock import SystemClock
-from hostio.httpfetch import HttpFetcher
-from hostio.kernelcalls import KernelMounts
-from hostio.localsocket import free_port
-from hostio.runner import Command, LocalRunner, LocalSpawner
+from hostio.net.httpfetch import HttpFetcher
+from hostio.net.localsocket import free_port
+from hostio.system.binfmt import KernelFormats
+from hostio.system.clock import SystemClock
+from hostio.system.runner import Command, LocalRunner, LocalSpawner
+from hostio.system.syscalls import KernelMounts
 from mirror.creating import ROLES
 from mirror.releasesigner import sign_release
 from mirror.serving import serve
 from osmodel.faults import HostFailure
 from osmodel.platforms import TARGETS, Target
+from tests.checkout import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 OVERLAYS = Path(__file__).with_name("overlays")
 MIRROR_ADDRESS = "10.0.2.100"
 """Where a guest finds the mirror of its story."""

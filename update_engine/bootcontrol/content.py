@@ -9,7 +9,7 @@ from osmodel.faults import UntrustedData
 from osmodel.uki import UkiIdentity, identify
 
 if TYPE_CHECKING:
-    from hostio.esp import Esp
+    from hostio.disk.esp import Esp
 
 _log = logging.getLogger(__name__)
 

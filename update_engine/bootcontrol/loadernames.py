@@ -15,7 +15,7 @@ from update_engine.bootcontrol.content import entry_names, identity_of
 from update_engine.core.entries import KnownEntry
 
 if TYPE_CHECKING:
-    from hostio.esp import Esp, StagedFile
+    from hostio.disk.esp import Esp, StagedFile
     from update_engine.bootcontrol.port import Arming
 
 

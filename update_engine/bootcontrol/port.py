@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from hostio.esp import StagedFile
+    from hostio.disk.esp import StagedFile
     from update_engine.core.entries import KnownEntry
 
 

@@ -18,16 +18,16 @@ import logging
 from typing import TYPE_CHECKING
 
 from osmodel import slotstate
+from osmodel.assessment import TRIES, Standing
 from osmodel.faults import HostFailure
 from osmodel.slotstate import COPIES, GOOD, NONE, SLOTS, SlotState, entry_name, slot_of_entry
-from osmodel.standing import TRIES, Standing
 from update_engine.bootcontrol.content import entry_names, identity_of
 from update_engine.core.entries import KnownEntry
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from hostio.esp import Esp, StagedFile
+    from hostio.disk.esp import Esp, StagedFile
     from update_engine.bootcontrol.port import Arming
 
 _log = logging.getLogger(__name__)

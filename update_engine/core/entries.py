@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from osmodel.standing import Standing
+from osmodel.assessment import Standing
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from osmodel.standing import Standing
+from osmodel.assessment import Standing
 from update_engine.core.entries import KnownEntry, of_root
-from update_engine.core.planning import Blocked
+from update_engine.core.preflight import Blocked
 
 
 @dataclass(frozen=True, slots=True)

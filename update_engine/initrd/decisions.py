@@ -14,9 +14,9 @@ from osmodel import partitions, uki
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hostio.sysfs import Disk
+    from hostio.disk.sysfs import Disk
+    from osmodel.bootlog import Ledger
     from osmodel.gpt import Gpt, Partition
-    from osmodel.startledger import Ledger
     from update_engine.core.entries import KnownEntry
 
 FAILED_STARTS = 5  # in a row, before a proven slot is given up
@@ -134,7 +134,7 @@ def entry_to_give_up(root_hash: str, entries: Sequence[KnownEntry]) -> KnownEntr
         then is better than none.
     """
     # Imported where it is needed: starts that go well never come here.
-    from osmodel.standing import Standing  # noqa: PLC0415 - see above
+    from osmodel.assessment import Standing  # noqa: PLC0415 - see above
 
     ours = [entry for entry in entries if entry.root_hash == root_hash]
     others = [entry for entry in entries if entry.root_hash not in {root_hash, ""}]

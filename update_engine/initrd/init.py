@@ -15,9 +15,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hostio.clock import SystemClock
-from hostio.devmapper import KernelMapper
-from hostio.kernelcalls import (
+from hostio.disk.devmapper import KernelMapper
+from hostio.disk.sysfs import SysBlock
+from hostio.system.clock import SystemClock
+from hostio.system.programs import ForkedPrograms
+from hostio.system.syscalls import (
     MS_NODEV,
     MS_NOEXEC,
     MS_NOSUID,
@@ -26,12 +28,10 @@ from hostio.kernelcalls import (
     reboot,
     switch_root,
 )
-from hostio.programs import ForkedPrograms
-from hostio.sysfs import SysBlock
-from hostio.watchdog import NoWatchdog, Watchdog, open_watchdog
+from hostio.system.watchdog import NoWatchdog, Watchdog, open_watchdog
+from osmodel.bootlog import Stage
 from osmodel.faults import Fault
-from osmodel.startledger import Stage
-from update_engine.initrd import counting, decisions, finding, rooting, state
+from update_engine.initrd import bootlog, decisions, root, slots, state
 from update_engine.initrd.modules import Modules
 from update_engine.initrd.world import ERROR, INFO, Paths, World
 
@@ -97,25 +97,25 @@ def run(world: World) -> None:
         Restart: it should start again, for another one.
     """
     boot = _identify(world)
-    slot = finding.wait_for_slot(world, boot.request.root_hash)
+    slot = slots.wait_for_slot(world, boot.request.root_hash)
     world.journal.show(f"starting slot {slot.slot} on {slot.disk.node}")
-    world.modules.load(rooting.MODULES)
+    world.modules.load(root.MODULES)
     opened = _open_state(world, slot, boot)
     if isinstance(opened, state.State):
-        ledger = counting.begin(world, *boot.start)
-        if counting.gives_up(world, slot, ledger, boot.start):
+        ledger = bootlog.begin(world, *boot.start)
+        if bootlog.gives_up(world, slot, ledger, boot.start):
             raise Restart(f"another slot boots instead of {slot.slot}")
-    rooting.open_root(world, slot, boot.request.root_hash)
+    root.open_root(world, slot, boot.request.root_hash)
     if isinstance(opened, state.Missing):
         world.journal.say(f"no {opened} for the state: making it")
         opened = state.make_state(world, slot, opened)
-        counting.begin(world, *boot.start)
+        bootlog.begin(world, *boot.start)
     elif opened.durable:
         state.grow_state(world, slot)
-    rooting.write_boot_facts(world, slot, boot.start, opened)
-    rooting.lay_state(world)
-    counting.reach(world, world.paths.root / "var", boot.boot_id, Stage.USERSPACE)
-    rooting.move_mounts(world)
+    root.write_boot_facts(world, slot, boot.start, opened)
+    root.lay_state(world)
+    bootlog.reach(world, world.paths.root / "var", boot.boot_id, Stage.USERSPACE)
+    root.move_mounts(world)
 
 
 def _identify(world: World) -> Boot:

@@ -19,16 +19,16 @@ import os
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from hostio.kernelcalls import MS_BIND, MS_NODEV, MS_NOSUID
+from hostio.system.syscalls import MS_BIND, MS_NODEV, MS_NOSUID
 from osmodel import ext4, partitions
 from osmodel.faults import HostFailure
-from update_engine.initrd import decisions, finding
+from update_engine.initrd import decisions, slots
 from update_engine.initrd.world import ERROR, NOTICE, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hostio.sysfs import PartitionNode
+    from hostio.disk.sysfs import PartitionNode
     from osmodel.gpt import Gpt
 
 _CHECK = "/usr/sbin/e2fsck"  # in the initrd
@@ -83,7 +83,7 @@ def open_state(world: World, slot: decisions.FoundSlot) -> State | Missing:
     partition = slot.table.find(partitions.STATE)
     if partition is None:
         return Missing.PARTITION
-    node = finding.wait_for_partition(world, slot.disk, partition)
+    node = slots.wait_for_partition(world, slot.disk, partition)
     head = _head(node)
     if ext4.file_system_size(head) is None and not any(head):
         return Missing.FILE_SYSTEM
@@ -111,7 +111,7 @@ def make_state(world: World, slot: decisions.FoundSlot, missing: Missing) -> Sta
         partition = table.find(partitions.STATE)
         if partition is None:
             raise HostFailure(f"systemd-repart made no state partition on {slot.disk.node}")
-        node = finding.wait_for_partition(world, slot.disk, partition)
+        node = slots.wait_for_partition(world, slot.disk, partition)
         if missing is Missing.FILE_SYSTEM:
             _run_in_root(world, (_FORMAT, "-q", "-F", "-L", partitions.STATE, node.node))
     _mount(world, node)
@@ -127,7 +127,7 @@ def grow_state(world: World, slot: decisions.FoundSlot) -> None:
         with _usable_root(world):
             partition = _repartitioned(world, slot).find(partitions.STATE)
         if partition is not None:
-            _grow_file_system(world, finding.wait_for_partition(world, slot.disk, partition))
+            _grow_file_system(world, slots.wait_for_partition(world, slot.disk, partition))
     except HostFailure as failure:
         world.journal.say(f"state did not grow: {failure}", NOTICE)
 
@@ -136,7 +136,7 @@ def _repartitioned(world: World, slot: decisions.FoundSlot) -> Gpt:
     """The table after systemd-repart made or grew the state partition."""
     world.modules.load(_MODULES)
     _run_in_root(world, (*_REPART, slot.disk.node))
-    return finding.read_table(slot.disk)
+    return slots.read_table(slot.disk)
 
 
 def _mount(world: World, node: PartitionNode) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from hostio.clock import Clock
-    from hostio.devmapper import Mapper
-    from hostio.kernelcalls import Mounts
-    from hostio.programs import Programs
-    from hostio.sysfs import SysBlock
+    from hostio.disk.devmapper import Mapper
+    from hostio.disk.sysfs import SysBlock
+    from hostio.system.clock import Clock
+    from hostio.system.programs import Programs
+    from hostio.system.syscalls import Mounts
     from update_engine.initrd.modules import Modules
 
 ERROR = 3

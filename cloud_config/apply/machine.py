@@ -1,0 +1,40 @@
+"""The machine that is configured, as ports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cloud_config.apply.world import World
+from cloud_config.state import places
+from hostio.disk.datadisks import KernelDataDisks
+from hostio.files.guardedtree import GuardedTree
+from hostio.files.imagelayer import image_layer
+from hostio.files.statefiles import DurableFile, VolatileFile, locked
+from hostio.system.accounts import SystemAccounts
+from hostio.system.clock import Clock
+from hostio.system.hostname import KernelHostName
+from hostio.system.runner import Runner
+from hostio.system.unitmanager import Systemctl
+
+
+def machine(runner: Runner, clock: Clock) -> World:
+    """This machine; the entry points bring what runs programs and tells the time."""
+    return World(
+        tree=GuardedTree(),
+        image=image_layer,
+        accounts=SystemAccounts(runner),
+        units=Systemctl(runner),
+        disks=KernelDataDisks(runner),
+        hostname=KernelHostName(),
+        image_has=lambda path: Path(path).exists(),
+        clock=clock,
+        record=DurableFile(places.RECORD),
+        instance=DurableFile(places.INSTANCE),
+        pending=VolatileFile(places.PENDING),
+        machine_id=DurableFile(Path("/etc/machine-id")),
+        status=VolatileFile(places.STATUS),
+        once=lambda instance, name: DurableFile(places.once_file(instance, name)),
+        lock=lambda: locked(
+            places.LOCK, busy="another cloud-config is running", hint="see `cloud-config status`"
+        ),
+    )

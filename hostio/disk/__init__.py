@@ -1,0 +1,1 @@
+"""Disks, their partitions and file systems, as far as ports of ours reach them."""

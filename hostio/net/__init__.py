@@ -1,0 +1,1 @@
+"""Reading from the network: mirrors, services of the platform, local sockets."""

@@ -1,0 +1,113 @@
+"""Ask a service of the platform: small answers over plain http, never by a proxy.
+
+For metadata services at link-local addresses. They are one hop away and speak
+no TLS, so the standard library is enough, and it loads in a fraction of the
+time that a full client takes at every boot. No redirects are followed: a
+service that wants to lead us elsewhere is not the one we asked. Each call has
+one deadline over connecting, sending and all of the answer.
+"""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+from urllib.parse import urlsplit
+
+from hostio.net.fetch import shown
+from hostio.system.clock import Clock
+from osmodel.faults import InvalidInput, TransientFailure
+
+_LARGEST = 4 << 20  # bytes of an answer; user data is at most a quarter of it
+_PIECE = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question.
+
+    Attributes:
+        url: of scheme ``http``.
+        method: ``GET`` or ``PUT``.
+        headers: sent as they are; never shown in messages.
+    """
+
+    url: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class Answer(NamedTuple):
+    """What came back, whatever its status.
+
+    Attributes:
+        status: HTTP status code.
+        headers: names in lower case.
+        body: at most 4 MiB.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Http(Protocol):
+    """Port for asking; tests use a real server on the loopback."""
+
+    def ask(self, request: Request, timeout: float) -> Answer:
+        """Send a request and read the whole answer.
+
+        Args:
+            request: what to ask.
+            timeout: seconds for all of it.
+
+        Raises:
+            InvalidInput: not an http address.
+            TransientFailure: nobody answered in time, or not in HTTP, or at
+                greater length than any such service does.
+        """
+        ...
+
+
+class PlainHttp:
+    """Asks over the network of this machine."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def ask(self, request: Request, timeout: float) -> Answer:
+        """See :meth:`Http.ask`."""
+        parts = urlsplit(request.url)
+        if parts.scheme != "http" or not parts.hostname:
+            raise InvalidInput(f"not a plain http address: {shown(request.url)!r}")
+        deadline = self._clock.monotonic() + timeout
+        try:
+            connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
+        except (ValueError, http.client.InvalidURL) as error:
+            raise InvalidInput(f"not a plain http address: {shown(request.url)!r}") from error
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        try:
+            connection.request(request.method, target, headers=dict(request.headers))
+            response = connection.getresponse()
+            body = self._body(response, deadline, request.url)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            raise TransientFailure(f"{shown(request.url)}: {reason}") from error
+        finally:
+            connection.close()
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, headers, body)
+
+    def _body(self, response: http.client.HTTPResponse, deadline: float, url: str) -> bytes:
+        """Everything; read piece by piece so that a drip does not outlast the deadline."""
+        body = bytearray()
+        while piece := response.read1(_PIECE):
+            body += piece
+            if len(body) > _LARGEST:
+                raise TransientFailure(f"{shown(url)}: answer of more than {_LARGEST} bytes")
+            if self._clock.monotonic() > deadline:
+                raise TransientFailure(f"{shown(url)}: no end of the answer in time")
+        if response.length:
+            raise TransientFailure(f"{shown(url)}: ended {response.length} bytes early")
+        return bytes(body)

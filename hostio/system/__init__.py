@@ -1,0 +1,1 @@
+"""The running system: programs, service manager, accounts, kernel calls, clock."""

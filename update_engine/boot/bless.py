@@ -1,0 +1,63 @@
+"""Bless the running version: nobody counts its tries any more, the loader keeps it.
+
+The entry is found by content: the one whose kernel image names the running root
+hash. The loader's own variable is not asked; it can name another entry after a
+kernel image was refused within one session of the firmware. With no such entry,
+or two, nothing is blessed: an unblessed good version costs a fall-back, a
+blessed bad one costs the machine.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from osmodel.assessment import Standing
+from osmodel.bootlog import Stage
+from osmodel.faults import HostFailure
+from update_engine.bootcontrol.port import BootControl
+from update_engine.core.enginestate import Success
+from update_engine.core.entries import KnownEntry, of_root
+from update_engine.espreading import remember, system_table
+from update_engine.world import World
+
+_log = logging.getLogger(__name__)
+
+
+def bless(world: World) -> None:
+    """Make the running version proven, and write down that it came up.
+
+    The floor rises last: raised before the counter is gone it could forbid the
+    version that the loader falls back to.
+
+    Raises:
+        HostFailure: no entry, or more than one, is ours; the ESP refused.
+    """
+    running = world.machine.root_hash
+    with world.boot() as boot:
+        _drop_counter(boot, running)
+        remember(world.memory, system_table(world.disk()), boot.entries(), running)
+    success = Success(str(world.machine.version), running, world.now())
+    state = world.memory.state()
+    if state.armed is not None or not state.successes or state.successes[-1].root_hash != running:
+        world.memory.change(lambda old: old.blessed(success))
+    world.memory.reach(world.machine.boot_id, Stage.HEALTHY)
+
+
+def _drop_counter(boot: BootControl, running: str) -> None:
+    own = _own(boot, running)
+    if own.standing is Standing.PROVEN:
+        return
+    boot.bless(own)
+    if (blessed := _own(boot, running)).standing is not Standing.PROVEN:
+        raise HostFailure(f"entry {own.name} reads back differently from the ESP")
+    _log.info("blessed entry=%s from=%s", blessed.name, own.name)
+
+
+def _own(boot: BootControl, running: str) -> KnownEntry:
+    own = of_root(boot.entries(), running)
+    if len(own) != 1 or own[0].standing is None:
+        raise HostFailure(
+            f"{len(own)} boot entries carry the running version, expected one: nothing is blessed",
+            hint="look at EFI/Linux on the ESP",
+        )
+    return own[0]

@@ -1,1 +1,0 @@
-"""The client that CoreOS had, for scripts that call it."""

@@ -1,0 +1,141 @@
+"""Write each start down, and give up a proven slot that keeps failing.
+
+The loader stops counting once an entry is proven. A start that finds a row of
+failures of its own root behind it therefore takes the proven standing back, so
+that the loader prefers the other slot at the next start.
+
+Nothing here may keep a machine from starting: what cannot be read or written
+is told and left.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from hostio.files.durable import replace_file
+from hostio.system.syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID
+from osmodel import bootlog, partitions
+from osmodel.faults import Fault, HostFailure
+from update_engine.initrd import decisions, slots
+from update_engine.initrd.world import ERROR, NOTICE, World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from update_engine.bootcontrol.port import BootControl
+
+LEDGER = "lib/update-engine/starts.json"  # below /var
+_FAT_MODULES = ("vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1")
+
+
+def begin(world: World, root_hash: str, boot_id: str) -> bootlog.Ledger:
+    """Write down that this start began; durable on return if that is possible."""
+    ledger = _read(world.paths.state / LEDGER).begun(root_hash, boot_id)
+    _write(world, world.paths.state, ledger)
+    return ledger
+
+
+def reach(world: World, var: Path, boot_id: str, stage: bootlog.Stage) -> None:
+    """Write down how far this start came.
+
+    Args:
+        world: ports.
+        var: where the state is mounted.
+        boot_id: of this start.
+        stage: where it is.
+    """
+    before = _read(var / LEDGER)
+    after = before.reached(boot_id, stage)
+    if after != before:
+        _write(world, var, after)
+
+
+def gives_up(
+    world: World, slot: decisions.FoundSlot, ledger: bootlog.Ledger, start: tuple[str, str]
+) -> bool:
+    """Take the proven standing of our entry back, if it failed too often.
+
+    Args:
+        world: ports.
+        slot: the slot we would start.
+        ledger: with this start in it.
+        start: root hash and boot id of this start.
+
+    Returns:
+        True if another entry boots next; the caller starts the machine again.
+    """
+    root_hash, boot_id = start
+    if not decisions.has_failed_too_often(ledger, root_hash, boot_id):
+        return False
+    try:
+        with _boot_control(world, slot) as boot:
+            entry = decisions.entry_to_give_up(root_hash, boot.entries())
+            if entry is None:
+                world.journal.say("this slot keeps failing, and there is no other to boot", ERROR)
+                return False
+            name = boot.give_up(entry, starts=decisions.FAILED_STARTS)
+    except (Fault, OSError) as failure:
+        world.journal.say(f"this slot keeps failing and cannot be given up: {failure}", ERROR)
+        return False
+    world.journal.say(f"{entry.name} failed too often: given up as {name}", ERROR)
+    _write(world, world.paths.state, ledger.taken_back(entry.name, root_hash, boot_id))
+    return True
+
+
+def _boot_control(world: World, slot: decisions.FoundSlot) -> AbstractContextManager[BootControl]:
+    # Imported here: only a start that may give up its slot pays for it.
+    from contextlib import contextmanager  # noqa: PLC0415 - see above
+
+    from hostio.disk.esp import MountedEsp  # noqa: PLC0415 - see above
+    from update_engine.bootcontrol.adapters import control_found  # noqa: PLC0415 - see above
+
+    @contextmanager
+    def mounted() -> Iterator[BootControl]:
+        partition = slot.table.find(partitions.ESP)
+        if partition is None:
+            raise HostFailure(f"{slot.disk.node} has no ESP")
+        node = slots.wait_for_partition(world, slot.disk, partition)
+        world.modules.load(_FAT_MODULES)
+        flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
+        world.mounts.mount(
+            node.node, world.paths.esp, "vfat", flags=flags, options="umask=0077,flush"
+        )
+        try:
+            yield control_found(MountedEsp(world.paths.esp))
+        finally:
+            world.mounts.unmount(world.paths.esp)
+
+    return mounted()
+
+
+def _read(path: Path) -> bootlog.Ledger:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return bootlog.parse_or_new(file.read(bootlog.MAX_TEXT + 1))
+    except OSError:
+        return bootlog.Ledger()
+
+
+def _write(world: World, var: Path, ledger: bootlog.Ledger) -> None:
+    path, content = var / LEDGER, bootlog.encode(ledger).encode()
+    try:
+        replace_file(path, content)
+    except (HostFailure, OSError) as failure:
+        # Full, perhaps: the ledger has one size, so its own blocks can take it.
+        # Torn by a power cut it is begun anew, which costs counts, not the start.
+        if not _overwritten(path, content):
+            world.journal.say(f"this start is not counted: {failure}", NOTICE)
+
+
+def _overwritten(path: Path, content: bytes) -> bool:
+    try:
+        with path.open("r+b") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,197 @@
+"""Install one release into the passive slot, in the order that survives a power cut.
+
+1. preflight: the running version is proven, slot and ESP have room;
+2. ``state.json`` says what is being written;
+3. the passive slot's entry goes: nothing can boot that slot;
+4. slot and tree are written, read back and compared; the new kernel image lies
+   under a temporary name, is flushed, read back and compared;
+5. the slot gets its GUIDs; ``state.json`` says what is armed;
+6. the kernel image becomes an entry with tries: the commit point.
+
+How an entry is made, counted and found is the boot control's business.
+
+A fault at any step leaves the running version as it was. The caller holds the
+engine's lock and has authenticated the payload's metadata before this starts;
+refusing that touches nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from hostio.disk.esp import StagedFile
+from hostio.disk.systemdisk import SystemDisk
+from osmodel.assessment import Standing
+from osmodel.faults import Fault, HostFailure
+from osmodel.gpt import Gpt, Partition
+from osmodel.partitions import root_label, verity_label
+from osmodel.payload.layout import BLOCK
+from osmodel.release import Release
+from osmodel.verity import hash_device_size
+from update_engine.bootcontrol.port import Arming, BootControl
+from update_engine.core.enginestate import Target
+from update_engine.core.entries import KnownEntry
+from update_engine.core.preflight import Blocked, Plan, armed_table, plan, room_on_esp
+from update_engine.espreading import remember, system_table
+from update_engine.install.arming import compare_uki, set_slot
+from update_engine.install.payload import Applied, OpenedPayload, Targets, write_payload
+from update_engine.world import World
+
+_log = logging.getLogger(__name__)
+
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One installation that passed its preflight."""
+
+    world: World
+    disk: SystemDisk
+    table: Gpt
+    opened: OpenedPayload
+    target: Target
+    report: Report
+
+
+def install(world: World, opened: OpenedPayload, size: int, report: Report) -> Target | Blocked:
+    """Write, seal and arm ``opened``.
+
+    Args:
+        world: the machine; its lock is held by the caller.
+        opened: an authentic payload for this machine.
+        size: bytes of the payload, for status.
+        report: called with bytes done and bytes in total.
+
+    Returns:
+        What is armed, or why nothing was touched.
+
+    Raises:
+        UntrustedData: the content is not what was signed.
+        TransientFailure: the source broke.
+        HostFailure: a medium refused.
+    """
+    disk = world.disk()
+    table = system_table(disk)
+    with world.boot() as boot:
+        planned = _preflight(world, boot, table, opened)
+        if isinstance(planned, Blocked):
+            return planned
+        target = _target(world, opened.release, planned.slot, size)
+        world.memory.change(lambda state: replace(state, writing=target))
+        for one in planned.remove:
+            boot.remove(one)
+            _log.info("entry=%s removed slot=%s", one.name, planned.slot)
+        remember(world.memory, table, boot.entries(), world.machine.root_hash)
+        _write_and_arm(_Job(world, disk, table, opened, target, report), boot)
+    _confirm(world, target)
+    return target
+
+
+def _target(world: World, release: Release, slot: str, size: int) -> Target:
+    return Target(
+        str(release.version), release.root_hash, slot, world.machine.boot_id, world.now(), size
+    )
+
+
+def _preflight(
+    world: World, boot: BootControl, table: Gpt, opened: OpenedPayload
+) -> Plan | Blocked:
+    """Everything that can be refused before anything is changed."""
+    boot.sweep()
+    planned = plan(table, boot.entries(), world.machine.root_hash)
+    if isinstance(planned, Blocked):
+        return planned
+    leaving = sum(map(boot.size, planned.remove))
+    needed = opened.plan.content("uki").size
+    full = room_on_esp(boot.free_bytes(), leaving, needed)
+    return full or _room_in_slot(table, planned.slot, opened) or planned
+
+
+def _room_in_slot(table: Gpt, slot: str, opened: OpenedPayload) -> Blocked | None:
+    root = opened.plan.content("root").size
+    verity = hash_device_size(-(-root // BLOCK))
+    for label, needed in ((root_label(slot), root), (verity_label(slot), verity)):
+        room = _partition(table, label).sectors * table.sector_size
+        if needed > room:
+            return Blocked(
+                f"partition {label} has {room} bytes, the release needs {needed}",
+                hint="this machine's disk layout is too old for it: reinstall",
+            )
+    return None
+
+
+def _write_and_arm(job: _Job, boot: BootControl) -> None:
+    world, target = job.world, job.target
+    staged = boot.stage()
+    try:
+        applied = _write_slot(job, staged)
+        staged.seal()
+        compare_uki(staged, applied.uki_size, applied.uki_sha256, job.opened.release)
+        set_slot(job.disk, armed_table(job.table, target.slot, target.root_hash))
+        # Before the commit point: a cut right after it must find who was armed.
+        world.memory.change(lambda state: replace(state, writing=None, armed=target))
+        boot.arm(staged, Arming(target.version, target.slot))
+    except Fault:
+        # What cannot be undone here is swept at the next start.
+        with contextlib.suppress(HostFailure):
+            staged.discard()
+        with contextlib.suppress(HostFailure):
+            world.memory.change(lambda state: replace(state, writing=None, armed=None))
+        raise
+    _log.info("armed version=%s slot=%s root=%s", target.version, target.slot, target.root_hash)
+
+
+def _write_slot(job: _Job, staged: StagedFile) -> Applied:
+    disk, table, slot = job.disk, job.table, job.target.slot
+    root_number = _partition(table, root_label(slot)).number
+    verity_number = _partition(table, verity_label(slot)).number
+    with disk.partition(root_number) as root, disk.partition(verity_number) as verity:
+        return write_payload(job.opened, Targets(root, verity, staged), job.report)
+
+
+def _confirm(world: World, target: Target) -> None:
+    """Look at the ESP once more through a fresh mount.
+
+    Raises:
+        HostFailure: the entry is not there, so the old version boots next.
+    """
+    with world.boot() as boot:
+        entries = boot.entries()
+        remember(world.memory, system_table(world.disk()), entries, world.machine.root_hash)
+    if not _is_listed(entries, target):
+        world.memory.change(lambda state: replace(state, armed=None))
+        raise HostFailure(f"the entry of {target.version} vanished from the ESP")
+
+
+def _is_listed(entries: tuple[KnownEntry, ...], target: Target) -> bool:
+    listed = [one for one in entries if one.root_hash == target.root_hash]
+    return [one.standing for one in listed] == [Standing.ON_TRIAL]
+
+
+def _partition(table: Gpt, label: str) -> Partition:
+    found = table.find(label)
+    assert found is not None, "the plan has checked the labels"
+    return found
+
+
+def disarm(world: World) -> Target | None:
+    """Take an armed version back before it was started; returns what it was.
+
+    Raises:
+        HostFailure: the ESP refused.
+    """
+    target = world.memory.state().armed
+    if target is None or target.root_hash == world.machine.root_hash:
+        return None
+    with world.boot() as boot:
+        for one in boot.entries():
+            if one.root_hash == target.root_hash:
+                boot.remove(one)
+        remember(world.memory, system_table(world.disk()), boot.entries(), world.machine.root_hash)
+    world.memory.change(lambda state: replace(state, armed=None))
+    _log.info("disarmed version=%s", target.version)
+    return target

@@ -1,0 +1,139 @@
+"""Where a release comes from: the repository, or a file that somebody brought.
+
+Both are held to the same keys and the same threshold, so a stick is as safe as
+the mirror. Only the repository also promises freshness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from hostio.net.fetch import ByteStream
+from osmodel.faults import InvalidInput, UntrustedData
+from osmodel.release import Release
+from update_engine.core.offers import OTHER_MACHINE, Choice, Host, choose
+from update_engine.install.payload import OpenedPayload, open_payload
+from update_engine.repository.client import Offer
+from update_engine.world import Releases
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The answer of a source.
+
+    Attributes:
+        choice: the release to install, and what was refused.
+        size: bytes of its payload, 0 if there is none.
+    """
+
+    choice: Choice
+    size: int
+
+
+class Source(Protocol):
+    """Something that can be asked for a release, and then for its payload."""
+
+    def find(self, host: Host) -> Found:
+        """Ask what there is for ``host``.
+
+        Raises:
+            TransientFailure: it cannot be reached.
+            UntrustedData: what it says is not authentic.
+        """
+        ...
+
+    def opened(self, release: Release) -> AbstractContextManager[OpenedPayload]:
+        """The authenticated payload of a release that ``find`` chose.
+
+        Raises:
+            UntrustedData: not authentic, or of another release.
+            TransientFailure: it cannot be reached.
+        """
+        ...
+
+
+class FromRepository:
+    """The repository of the configuration."""
+
+    def __init__(self, releases: Releases) -> None:
+        self._releases = releases
+        self._offers: tuple[Offer, ...] = ()
+
+    def find(self, host: Host) -> Found:
+        """See :meth:`Source.find`."""
+        self._offers = self._releases.refresh()
+        choice = choose([offer.release for offer in self._offers], host)
+        size = self._offer(choice.release).length if choice.release else 0
+        return Found(choice, size)
+
+    @contextmanager
+    def opened(self, release: Release) -> Iterator[OpenedPayload]:
+        """See :meth:`Source.opened`."""
+        stream: ByteStream = self._releases.open(self._offer(release))
+        try:
+            payload = open_payload(stream, self._releases.trust())
+            if payload.release != release:
+                # A mirror may serve one release's payload under another's name.
+                raise UntrustedData(
+                    f"payload is of {_described(payload.release)}, "
+                    f"metadata promised {_described(release)}"
+                )
+            yield payload
+        finally:
+            stream.close()
+
+    def _offer(self, release: Release) -> Offer:
+        return next(offer for offer in self._offers if offer.release == release)
+
+
+class FromFile:
+    """A payload file.
+
+    Args:
+        path: the file.
+        releases: whose keys must have signed it; nothing is fetched.
+    """
+
+    def __init__(self, path: Path, releases: Releases) -> None:
+        self._path = path
+        self._releases = releases
+
+    def find(self, host: Host) -> Found:
+        """See :meth:`Source.find`.
+
+        Raises:
+            InvalidInput: no file, or one for another kind of machine. A
+                repository is full of those; who brings a file means this machine.
+        """
+        with self._payload() as payload:
+            choice = choose([payload.release], host)
+            for refusal in choice.refused:
+                if refusal.reason in OTHER_MACHINE:
+                    raise InvalidInput(f"{self._path}: {refusal.text}")
+            return Found(choice, self._path.stat().st_size)
+
+    @contextmanager
+    def opened(self, release: Release) -> Iterator[OpenedPayload]:
+        """See :meth:`Source.opened`."""
+        with self._payload() as payload:
+            if payload.release != release:
+                raise UntrustedData(f"{self._path}: changed while it was being read")
+            yield payload
+
+    @contextmanager
+    def _payload(self) -> Iterator[OpenedPayload]:
+        try:
+            file = self._path.open("rb")
+        except OSError as error:
+            raise InvalidInput(f"{self._path}: {error.strerror}") from error
+        with file:
+            yield open_payload(file, self._releases.trust())
+
+
+def _described(release: Release) -> str:
+    machine = f"{release.architecture} {release.platform}"
+    return f"{release.image} {release.version} for {machine} with {release.root_hash[:16]}"

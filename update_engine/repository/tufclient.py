@@ -1,0 +1,216 @@
+"""One refresh of a repository's metadata by python-tuf, all or nothing.
+
+python-tuf's ``Updater`` does the client workflow. Around it: our own fetcher,
+a scratch directory in place of its cache, so that it can store nothing that is
+refused later, and a time that never goes below what signed data has shown.
+
+Only the four top-level roles are loaded. Delegations are not followed.
+
+Source: TUF specification 1.0.33, section 5; python-tuf 5.1.0.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tuf.api.exceptions import (
+    DownloadError,
+    DownloadHTTPError,
+    ExpiredMetadataError,
+    RepositoryError,
+)
+from tuf.api.metadata import Metadata, Root, Targets, Timestamp
+from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
+from tuf.ngclient._internal.trusted_metadata_set import TrustedMetadataSet
+
+from hostio.net.fetch import Fetcher, NotFound, ResumingStream
+from hostio.system.clock import Clock
+from osmodel.faults import HostFailure, TransientFailure, UntrustedData
+from update_engine.repository.keys import check_keys_differ
+from update_engine.repository.metadatacache import LONGEST, ROLES
+from update_engine.repository.rootchain import TrustedRoot
+
+ISSUED = "x-twinkeel-issued"
+_LIMITS = UpdaterConfig(
+    max_root_rotations=64,
+    root_max_length=256 << 10,
+    timestamp_max_length=16 << 10,
+    snapshot_max_length=256 << 10,
+    targets_max_length=LONGEST,
+)
+_CHUNK = 64 << 10
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """Metadata that was accepted from end to end.
+
+    Attributes:
+        roles: bytes of targets, snapshot and timestamp.
+        targets: the parsed targets role.
+    """
+
+    roles: Mapping[str, bytes]
+    targets: Targets
+
+
+class TufClient:
+    """Refreshes once.
+
+    Args:
+        url: where ``metadata/`` lies below.
+        fetcher: reads below ``url``.
+        clock: the machine's time and the pauses between attempts.
+        not_before: a moment that is known to have passed.
+    """
+
+    def __init__(self, url: str, fetcher: Fetcher, clock: Clock, not_before: datetime) -> None:
+        self._url = url
+        self._clock = clock
+        self._not_before = not_before
+        self._courier = _Courier(fetcher, clock)
+
+    @property
+    def seen_roots(self) -> Mapping[int, bytes]:
+        """Root metadata that was downloaded, trusted or not, by version."""
+        return self._courier.roots
+
+    def refresh(self, root: TrustedRoot, known: Mapping[str, bytes]) -> Refreshed:
+        """Fetch and verify what is new.
+
+        Args:
+            root: where trust begins.
+            known: bytes of roles kept from the last refresh; what no longer
+                verifies is ignored.
+
+        Raises:
+            UntrustedData: signatures, versions, expiry or hashes are wrong.
+            TransientFailure: the repository cannot be read.
+            HostFailure: no room for scratch files.
+        """
+        try:
+            with tempfile.TemporaryDirectory(prefix="tuf-") as name:
+                return self._refresh_in(Path(name), root, known)
+        except ExpiredMetadataError as error:
+            raise UntrustedData(
+                f"{_sentence(error)} (it is {self._now(root.root, known):%Y-%m-%d %H:%M} UTC)",
+                hint="the mirror must sign it anew; check the clock of this machine",
+            ) from error
+        except RepositoryError as error:
+            raise UntrustedData(_sentence(error)) from error
+        except DownloadHTTPError as error:
+            raise NotFound(str(error)) from error
+        except DownloadError as error:
+            raise TransientFailure(str(error)) from error
+        except OSError as error:
+            raise HostFailure(f"scratch files: {error.strerror}") from error
+
+    def _refresh_in(
+        self, scratch: Path, root: TrustedRoot, known: Mapping[str, bytes]
+    ) -> Refreshed:
+        for role, content in {**known, Root.type: root.raw}.items():
+            (scratch / f"{role}.json").write_bytes(content)
+        updater = Updater(
+            str(scratch), f"{self._url}/metadata/", fetcher=self._courier, config=_LIMITS
+        )
+        # 5.1.0 takes the time once, here, and has no public way to give it.
+        trusted = updater._trusted_set  # noqa: SLF001 - see above
+        trusted.reference_time = self._now(root.root, known)
+        updater.refresh()
+        self._check_against_its_own_time(trusted)
+        roles = {role: (scratch / f"{role}.json").read_bytes() for role in ROLES}
+        return Refreshed(roles, trusted.targets)
+
+    @staticmethod
+    def _check_against_its_own_time(trusted: TrustedMetadataSet) -> None:
+        """Refuse what had expired when the timestamp over it was signed.
+
+        A machine without a clock sees by this that time has passed.
+        """
+        signed_at = _issued_by(trusted.timestamp)
+        for role in (trusted.root, trusted.snapshot, trusted.targets):
+            if role.is_expired(signed_at):
+                raise ExpiredMetadataError(f"{role.type}.json is expired")
+
+    def _now(self, root: Root, known: Mapping[str, bytes]) -> datetime:
+        """The machine's time, but never before what was signed."""
+        return max(self._clock.now(), self._not_before, issued(root, known.get("timestamp", b"")))
+
+
+class _Courier(FetcherInterface):
+    """Brings metadata to python-tuf through our fetcher.
+
+    Our faults pass through python-tuf unchanged; only "there is no such file"
+    is said in its words, because it ends the search for roots.
+    """
+
+    def __init__(self, fetcher: Fetcher, clock: Clock) -> None:
+        self._fetcher = fetcher
+        self._clock = clock
+        self.roots: dict[int, bytes] = {}
+
+    def download_bytes(self, url: str, max_length: int) -> bytes:
+        """Read a whole file of at most ``max_length`` bytes."""
+        limit = min(max_length, LONGEST)
+        name = url.rpartition("/")[2]
+        received = bytearray()
+        try:
+            with ResumingStream(self._fetcher, url, self._clock) as stream:
+                while chunk := stream.read(min(_CHUNK, limit + 1 - len(received))):
+                    received += chunk
+                    # Endless data (TUF 5.3.3, 5.4.1, 5.5.1, 5.6.1).
+                    if len(received) > limit:
+                        raise UntrustedData(f"{name} is larger than {limit} bytes")
+        except NotFound as error:
+            raise DownloadHTTPError(str(error), 404) from error
+        version, _, rest = name.partition(".")
+        if rest == "root.json" and version.isdecimal():
+            self.roots[int(version)] = bytes(received)
+            _check_root_keys(bytes(received))
+        return bytes(received)
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        raise AssertionError(f"python-tuf streams {url}")
+
+
+def _check_root_keys(raw: bytes) -> None:
+    """python-tuf counts key ids; see :func:`update_engine.repository.keys.check_keys_differ`."""
+    try:
+        metadata: Metadata[Root] = Metadata.from_bytes(raw)
+    except RepositoryError:
+        return  # python-tuf says so next
+    if isinstance(metadata.signed, Root):
+        check_keys_differ(metadata.signed)
+
+
+def issued(root: Root, timestamp: bytes) -> datetime:
+    """When the mirror signed ``timestamp``, if ``root`` vouches for it.
+
+    A host whose clock is wrong (no battery, 1970) uses it as the earliest time
+    it can be. It is dropped with the key that signed it.
+    """
+    try:
+        metadata: Metadata[Timestamp] = Metadata.from_bytes(timestamp)
+        root.verify_delegate(Timestamp.type, metadata.signed_bytes, metadata.signatures)
+    except (RepositoryError, ValueError):
+        return _LONG_AGO
+    return _issued_by(metadata.signed)
+
+
+def _issued_by(timestamp: Timestamp) -> datetime:
+    text = str(timestamp.unrecognized_fields.get(ISSUED, ""))
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return _LONG_AGO
+
+
+def _sentence(error: Exception) -> str:
+    """A library's message as one of ours: one line, no full stop, no capital."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return (text[:1].lower() + text[1:]).rstrip(".")[:300]
