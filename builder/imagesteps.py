@@ -12,12 +12,10 @@ from builder.boot.uki import UkiOptions, UkiParts
 from builder.definition import MIB, ROOM
 from builder.elf import needs
 from builder.image import erofs, hashtree
-from builder.image.erofs import ErofsOptions
 from builder.steps import Step
 from builder.treesteps import ROOT, TreeSteps
 from osmodel import cpio, kernelmodules, trailingchecksum, verity
 from osmodel.faults import InvalidInput
-from osmodel.partitions import derived_guid
 
 EROFS = "root.erofs"
 VERITY = "root.verity"
@@ -41,17 +39,18 @@ class ImageSteps:
         """The root file system, its hash tree and its root hash."""
         name = self.trees.request.image.name
         slot = self.trees.request.image.disk.slot
-        options = ErofsOptions(derived_guid(name, "root"), self.trees.lock.epoch)
+        epoch = self.trees.lock.epoch
         inputs = {
             "root": self.trees.root.key,
             "tools": self.trees.tools.digest,
             "name": name,
             "slot": slot,
+            "epoch": epoch,
         }
 
         def make(out: Path) -> None:
             tree = self._result(self.trees.root) / ROOT
-            size = erofs.make_erofs(self.trees.runner, tree, out / EROFS, options)
+            size = erofs.make_erofs(self.trees.runner, tree, out / EROFS, epoch)
             check_room(size, slot, self.trees.request.image.source)
             root_hash = hashtree.make_hash_tree(out / EROFS, name, out / VERITY)
             (out / _ROOT_HASH).write_text(root_hash)

@@ -1,51 +1,34 @@
 """What we write, read by the tools of others; and the same bytes every time."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from builder import imagelocks
 from builder.boot import initrd, uki
 from builder.elf import needs
 from builder.image import disk, erofs, esp, formats, hashtree
-from builder.packages import lock, toolstree
 from builder.tree import programs
-from builder.world import World
-from hostio.net.httpfetch import HttpFetcher
-from hostio.system.binfmt import KernelFormats
-from hostio.system.clock import SystemClock
 from hostio.system.runner import Command, LocalRunner, Runner
-from hostio.system.syscalls import KernelMounts
 from osmodel import cpio, gpt, partitions, verity
 from osmodel.faults import HostFailure
 from tests.checkout import ROOT
+from tests.interop.pinnedtools import tools_tree
 
 pytestmark = [pytest.mark.interop, pytest.mark.root]
 
 MIB = 1 << 20
 HASH = "a1" * 16 + "b2" * 16
 UUID = "11111111-2222-8333-8444-555555555555"
-FORMATS = KernelFormats(KernelMounts())
 REPART = ROOT / "images/minimal/overlay/usr/lib/twinkeel/repart.d"
 Twice = Callable[[Callable[[Path], object]], Path]
 
 
-@pytest.fixture(scope="module")
-def tree() -> toolstree.ToolsTree:
-    """The tools tree, made now if this host does not have it."""
-    runner, clock = LocalRunner(), SystemClock()
-    place = World(runner, HttpFetcher(clock), clock, FORMATS, os.environ, Path.home())
-    tools_lock = lock.load(imagelocks.TOOLS_LOCK, refresh=imagelocks.TOOLS_COMMAND)
-    return toolstree.prepared(tools_lock, place.debs, place.cache, runner)
-
-
 @pytest.fixture
-def tools(tree: toolstree.ToolsTree, tmp_path: Path) -> Runner:
-    return tree.runner([tmp_path, REPART])
+def tools(tmp_path: Path) -> Runner:
+    return tools_tree().runner([tmp_path, REPART])
 
 
 @pytest.fixture
@@ -157,7 +140,7 @@ def test_a_root_image_keeps_modes_and_repeats(tools: Runner, tmp_path: Path, twi
     (tree / "etc/secret").write_text("x")
     (tree / "etc/secret").chmod(0o640)
     (tree / "link").symlink_to("etc/secret")
-    made = twice(lambda out: erofs.make_erofs(tools, tree, out, erofs.ErofsOptions(UUID)))
+    made = twice(lambda out: erofs.make_erofs(tools, tree, out))
     tools.run(Command(["fsck.erofs", str(made)]))
     said = tools.run(Command(["dump.erofs", "--path=/etc/secret", str(made)])).decode()
     assert "0640" in said
@@ -206,8 +189,9 @@ def test_qcow2_holds_the_same_disk_and_repeats(tools: Runner, image: Path, twice
 
 
 @pytest.fixture
-def root(tmp_path: Path, tree: toolstree.ToolsTree) -> Path:
+def root(tmp_path: Path) -> Path:
     """A root tree with just what an initrd is made from."""
+    tree = tools_tree()
     top = tmp_path / "root"
     names = ["usr/bin/python3.13", "usr/sbin/e2fsck"]
     extension = "usr/lib/python3.13/lib-dynload/_ctypes.cpython-313-x86_64-linux-gnu.so"

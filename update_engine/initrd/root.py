@@ -24,6 +24,8 @@ MODULES = (
     "ext4",
 )  # fmt: skip
 _NAME = "root"
+# By default a kernel's configuration decides each.
+_UNTIED = "index=off,metacopy=off,redirect_dir=off,nfs_export=off,xino=off"
 
 
 def open_root(world: World, slot: decisions.FoundSlot, root_hash: str) -> None:
@@ -61,9 +63,10 @@ def lay_state(world: World) -> None:
     try:
         upper.mkdir(parents=True, exist_ok=True)
         work.mkdir(parents=True, exist_ok=True)
-        # An upper layer outlives the lower one it was made over: no index, no
-        # redirects and no metadata-only copies, which would tie them together.
-        options += f",upperdir={upper},workdir={work},index=off,metacopy=off,redirect_dir=off"
+        # An upper layer outlives the lower one it was made over: nothing that would
+        # tie them together. What overlayfs notes on its own, the lower file that a copy
+        # came from, is void on the next version, whose file system has another UUID.
+        options += f",upperdir={upper},workdir={work},{_UNTIED}"
     except OSError as error:
         world.journal.say(f"/etc is read-only: {error}", 3)
         if not upper.is_dir():

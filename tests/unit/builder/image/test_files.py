@@ -19,20 +19,37 @@ UUID = "11111111-2222-8333-8444-555555555555"
 
 
 def test_a_root_image_is_the_same_for_the_same_tree() -> None:
-    command = erofs.erofs_command(Path("/tree"), Path("/out"), erofs.ErofsOptions(UUID, 7))
+    command = erofs.erofs_command(Path("/tree"), Path("/out"), UUID, 7)
     assert list(command.argv) == [
         "mkfs.erofs", "--quiet", "-b4096", "-T7", "--all-time", f"-U{UUID}", "/out", "/tree",
     ]  # fmt: skip
 
 
-def test_a_root_image_tells_its_size(tmp_path: Path) -> None:
+def made_by(runner: ScriptedRunner, place: Path) -> list[str]:
+    """The UUIDs that mkfs.erofs was asked for."""
+    erofs.make_erofs(runner, place, place / "root")
+    (place / "root").unlink()
+    return [command.argv[5] for command in runner.commands]
+
+
+def writes(content: bytes) -> ScriptedRunner:
     def write(command: Command) -> bytes:
-        Path(command.argv[-2]).write_bytes(bytes(8192))
+        Path(command.argv[-2]).write_bytes(content)
         return b""
 
-    runner = ScriptedRunner(mkfs_erofs=write)
-    size = erofs.make_erofs(runner, tmp_path, tmp_path / "root", erofs.ErofsOptions(UUID))
-    assert size == 8192
+    return ScriptedRunner(mkfs_erofs=write)
+
+
+def test_a_root_image_tells_its_size(tmp_path: Path) -> None:
+    assert erofs.make_erofs(writes(bytes(8192)), tmp_path, tmp_path / "root") == 8192
+
+
+def test_the_uuid_of_a_root_image_follows_from_its_content(tmp_path: Path) -> None:
+    (nothing, one), (_, again), (_, other) = (
+        made_by(writes(content), tmp_path) for content in (b"1" * 4096, b"1" * 4096, b"2" * 4096)
+    )
+    assert one == again
+    assert len({nothing, one, other}) == 3
 
 
 def test_the_hash_tree_covers_the_image_alone(tmp_path: Path) -> None:
