@@ -5,7 +5,7 @@ the platform's service or a URL has to be asked first, or addresses are wanted
 that only the network brings, it queues ``network``, which runs once the network
 is up. Most machines never need that.
 
-A document, a source or a setting that is broken is told on the console and in
+A document, a source or a setting that is broken is reported on the console and in
 the status and is no failure of this unit: such a machine shall come up. It fails
 for what is a fault of this system alone, so that an update which breaks it is
 not kept.
@@ -22,13 +22,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
-from cloud_config.apply.world import World as MachineWorld
+from cloud_config.apply.world import ApplyWorld
+from cloud_config.planning.metadata import Metadata
 from cloud_config.sources import settings
 from cloud_config.sources.choosing import Stage
-from cloud_config.sources.detect import look_around, own_addresses
+from cloud_config.sources.detect import detect, own_addresses
 from cloud_config.sources.gathering import Gathered, gather, with_own_addresses
-from cloud_config.sources.metadata import Metadata
-from cloud_config.sources.world import World as SourceWorld
+from cloud_config.sources.world import SourcesWorld
 from hostio.disk.media import MountedMedia
 from hostio.files.statefiles import DurableFile, TextFile, VolatileFile
 from hostio.net.fetch import Fetcher
@@ -47,7 +47,7 @@ _log = logging.getLogger("cloud-config")
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class BootWorld:
     """Everything the start touches.
 
     Attributes:
@@ -57,20 +57,20 @@ class World:
         remembered: the same, of the last start whose network was up.
     """
 
-    sources: SourceWorld
-    machine: Callable[[], MachineWorld]
+    sources: SourcesWorld
+    machine: Callable[[], ApplyWorld]
     metadata: TextFile
     remembered: TextFile
 
 
-def run(stage: Stage, world: World) -> None:
+def run(stage: Stage, world: BootWorld) -> None:
     """One stage of the start.
 
     Raises:
         HostFailure: this machine cannot do it.
     """
-    surroundings = look_around(world.sources.root)
-    found = gather(world.sources, surroundings, stage)
+    detected = detect(world.sources.root)
+    found = gather(world.sources, detected, stage)
     if found.user_data is None and found.waits_for is not None:
         _log.info("source=%s is asked once the network is up", found.waits_for)
         _queue_network_stage(world)
@@ -96,7 +96,7 @@ def run(stage: Stage, world: World) -> None:
         _queue_network_stage(world)
 
 
-def _completed(found: Gathered, stage: Stage, world: World) -> Gathered:
+def _completed(found: Gathered, stage: Stage, world: BootWorld) -> Gathered:
     if stage is Stage.LOCAL:
         return found
     own = own_addresses(world.sources.runner)
@@ -116,7 +116,7 @@ def _remembered(metadata: Metadata, stage: Stage, file: TextFile) -> Metadata:
     return before
 
 
-def _queue_network_stage(world: World) -> None:
+def _queue_network_stage(world: BootWorld) -> None:
     start = ("systemctl", "start", "--no-block", NETWORK_UNIT)
     world.sources.runner.run(Command(start, timeout=60))
 
@@ -131,7 +131,7 @@ def _complain(errors: Sequence[str]) -> None:
 
 
 def _settings() -> settings.Settings:
-    """The settings, or the defaults where somebody broke them."""
+    """The settings, or the defaults where a file of them is broken."""
     try:
         return settings.load()
     except InvalidInput as fault:
@@ -146,11 +146,11 @@ def _fetcher() -> Fetcher:
     return fetcher
 
 
-def local_world() -> World:
+def local_world() -> BootWorld:
     """This machine."""
     clock, runner = SystemClock(), LocalRunner()
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-    sources = SourceWorld(
+    sources = SourcesWorld(
         root=Path("/"),
         media=MountedMedia(KernelMounts(), runner),
         http=PlainHttp(clock),
@@ -162,13 +162,13 @@ def local_world() -> World:
         settings=_settings(),
     )
 
-    def machine() -> MachineWorld:
-        made: MachineWorld = importlib.import_module("cloud_config.apply.machine").machine(
+    def machine() -> ApplyWorld:
+        made: ApplyWorld = importlib.import_module("cloud_config.apply.machine").machine(
             runner, clock
         )
         return made
 
-    return World(sources, machine, VolatileFile(METADATA), DurableFile(REMEMBERED))
+    return BootWorld(sources, machine, VolatileFile(METADATA), DurableFile(REMEMBERED))
 
 
 def _log_to_the_journal() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from osmodel.faults import Fault
 
 if TYPE_CHECKING:  # slow to import, and validate needs none of it
-    from cloud_config.apply.world import World
+    from cloud_config.apply.world import ApplyWorld
 
 VERBS = ("validate", "schema", "plan", "apply", "status", "diff", "sources")
 
@@ -47,7 +47,7 @@ def coreos_cloudinit(argv: Sequence[str] | None = None) -> int:
     """The other name of this program, with the flags that it had."""
     arguments = sys.argv[1:] if argv is None else argv
     compatible = importlib.import_module("cloud_config.commands.compatible")
-    world = compatible.World(apply=_apply, search=_search, fetch=_fetch)
+    world = compatible.CompatibleWorld(apply=_apply, search=_search, fetch=_fetch)
     return _without_traceback("coreos-cloudinit", lambda: int(compatible.run(arguments, world)))
 
 
@@ -78,7 +78,7 @@ def _fetch(url: str) -> bytes:
     return fetched(bootsteps.local_world().sources, url, Source.URL).user_data or b""
 
 
-def this_machine() -> World:
+def this_machine() -> ApplyWorld:
     """This machine, with real adapters, for the subcommands that look at it or change it."""
     from cloud_config.apply.machine import machine  # noqa: PLC0415 - validate needs none of it
     from hostio.system.clock import SystemClock  # noqa: PLC0415 - as above

@@ -10,22 +10,19 @@ from pathlib import Path
 
 from cloud_config.apply.apply import Order, apply
 from cloud_config.apply.instance import stored_instance, stored_user_data
-from cloud_config.apply.world import World
+from cloud_config.apply.world import ApplyWorld
 from cloud_config.document.findings import Finding, Level
-from cloud_config.document.interpreting import Wishes, interpret
-from cloud_config.document.model import Document
 from cloud_config.machinefacts import read_facts
 from cloud_config.planning.actions import PutFile
-from cloud_config.planning.plan import Plan, plan
+from cloud_config.planning.metadata import Metadata
+from cloud_config.prepare import Prepared, prepare
 from cloud_config.sources.choosing import Stage
 from cloud_config.sources.gathering import Gathered, with_own_addresses
-from cloud_config.sources.metadata import Metadata
-from cloud_config.state.report import Report
-from cloud_config.state.report import Stage as Progress
+from cloud_config.state.report import Progress, Report
 
 
 def configure(
-    found: Gathered, stage: Stage, world: World, root: Path, before: Metadata
+    found: Gathered, stage: Stage, world: ApplyWorld, root: Path, before: Metadata
 ) -> tuple[Report, bool]:
     """Apply what was found; the second value says that the network stage has to finish it.
 
@@ -44,54 +41,50 @@ def configure(
         HostFailure: a fact about the machine cannot be read.
     """
     user_data = _user_data(found, world)
-    wishes = _wishes(user_data, found.metadata)
-    made = plan(wishes.document, read_facts(found.metadata, root), wishes.scripts)
-    is_early = stage is Stage.LOCAL and _wants_addresses(wishes, made, found.metadata)
+    remarks = _remarks(found)
+    prepared = prepare(user_data, read_facts(found.metadata, root), remarks)
+    is_early = stage is Stage.LOCAL and _wants_addresses(prepared, found.metadata)
     if is_early and before.instance_id == found.metadata.instance_id:
         metadata = with_own_addresses(found.metadata, before)
-        wishes = _wishes(user_data, metadata)
-        made = plan(wishes.document, read_facts(metadata, root), wishes.scripts)
+        prepared = prepare(user_data, read_facts(metadata, root), remarks)
     order = Order(
-        made.actions,
+        # The first run of two does not know all that the document will say in the end.
+        (lambda _: prepared.plan.actions) if is_early else prepared.actions,
         found.metadata.instance_id,
         found.source,
-        (*_told(found), *wishes.findings, *made.findings),
+        prepared.findings,
         user_data,
         with_commands=not is_early,
     )
     return apply(order, world), is_early
 
 
-def report_nothing(found: Gathered, world: World) -> Report:
-    """Tell that sources failed and none gave anything; what was configured before stays.
+def report_nothing(found: Gathered, world: ApplyWorld) -> Report:
+    """Report that sources failed and none gave anything; what was configured before stays.
 
     Raises:
         HostFailure: the status cannot be written.
     """
     now = world.clock.now().isoformat(timespec="seconds")
-    report = Report(Progress.DEGRADED, started=now, finished=now, findings=_told(found))
+    report = Report(Progress.DEGRADED, started=now, finished=now, findings=_remarks(found))
     world.status.write(report.as_json())
     return report
 
 
-def _wishes(user_data: bytes | None, metadata: Metadata) -> Wishes:
-    return Wishes(Document()) if user_data is None else interpret(user_data, metadata.addresses)
-
-
-def _wants_addresses(wishes: Wishes, made: Plan, metadata: Metadata) -> bool:
+def _wants_addresses(prepared: Prepared, metadata: Metadata) -> bool:
     """Whether the document uses addresses that are not known yet, itself or in a file.
 
     Units of the time read them from /etc/environment.
     """
-    if wishes.missing_addresses:
+    if prepared.interpretation.missing_addresses:
         return True
     if metadata.addresses:
         return False
-    files = [action.content for action in made.actions if isinstance(action, PutFile)]
+    files = [action.content for action in prepared.plan.actions if isinstance(action, PutFile)]
     return any(b"/etc/environment" in text or b"COREOS_P" in text for text in files)
 
 
-def _user_data(found: Gathered, world: World) -> bytes | None:
+def _user_data(found: Gathered, world: ApplyWorld) -> bytes | None:
     """The user data found, or those of an earlier start that its source has forgotten."""
     if found.user_data is not None or not found.is_forgetful:
         return found.user_data
@@ -100,8 +93,8 @@ def _user_data(found: Gathered, world: World) -> bytes | None:
     return stored_user_data(world)
 
 
-def _told(found: Gathered) -> tuple[Finding, ...]:
-    # Errors, so that nothing of a former document is taken away: what it asked
-    # for may be asked for again by the source that could not be read.
+def _remarks(found: Gathered) -> tuple[Finding, ...]:
+    # Problems are errors, so that nothing of a former document is taken away: what it
+    # asked for may be asked for again by the source that could not be read.
     problems = tuple(Finding(0, Level.ERROR, text) for text in found.problems)
     return problems + tuple(Finding(0, Level.WARNING, text) for text in found.remarks)

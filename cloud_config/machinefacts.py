@@ -8,8 +8,8 @@ import posixpath
 from pathlib import Path
 
 from cloud_config.planning.facts import Facts
-from cloud_config.sources.metadata import Metadata
-from cloud_config.state.places import RUN
+from cloud_config.planning.metadata import Metadata
+from cloud_config.state.paths import RUN
 from osmodel.faults import HostFailure
 
 METADATA = RUN / "metadata.json"

@@ -6,15 +6,15 @@ import difflib
 from collections.abc import Iterator
 
 from cloud_config.apply.drift import Difference, differences
-from cloud_config.apply.world import World
-from cloud_config.state.record import Record
+from cloud_config.apply.world import ApplyWorld
+from cloud_config.planning.record import Record
 from hostio.files.guardedtree import Entry, Kind, ReadableTree
 
 _LONGEST = 256 << 10  # bytes of a file shown as text
 _FOR_EVERYBODY = 0o004
 
 
-def compare(world: World) -> tuple[Difference, ...]:
+def compare(world: ApplyWorld) -> tuple[Difference, ...]:
     """Every path of this machine's /etc that is not as in the image, and all files of ours.
 
     Raises:
@@ -31,7 +31,7 @@ def compare(world: World) -> tuple[Difference, ...]:
         return differences(image.entries("etc"), present, record)
 
 
-def as_text(path: str, world: World) -> Iterator[str]:
+def as_text(path: str, world: ApplyWorld) -> Iterator[str]:
     """A unified diff from the image's file to what is there.
 
     What not everybody may read is not shown: diffs end up in tickets.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
-from cloud_config.apply.world import World
-from cloud_config.state.record import Record
+from cloud_config.apply.world import ApplyWorld
+from cloud_config.planning.record import Record
 from cloud_config.state.report import Outcome
 from hostio.files.statefiles import TextFile
 from osmodel.faults import UntrustedData
@@ -20,7 +20,7 @@ _UNIT_DIRECTORIES = (
 
 
 @dataclass(slots=True)
-class Run:
+class Context:
     """A run under way; the actions change it.
 
     Attributes:
@@ -32,7 +32,7 @@ class Run:
         kept: text of the record as it was kept last.
     """
 
-    world: World
+    world: ApplyWorld
     instance: str
     record: Record
     with_commands: bool = True

@@ -2,7 +2,7 @@
 
 Three states of each path are compared: the image's, what cloud-config wrote
 (its fingerprint is in the record) and what is there. Outside /etc only the
-files of the record are looked at: everything else there is somebody's data.
+files of the record are looked at: everything else there is the users' own data.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cloud_config.state.record import Record, Written, of_entry
+from cloud_config.apply.entries import of_entry
+from cloud_config.planning.record import Record, Written
 from hostio.files.guardedtree import Entry
 
 
@@ -22,13 +23,13 @@ class Drift(StrEnum):
     CONFIGURED = "configured"  # as cloud-config wrote it
     EDITED = "edited"  # written by cloud-config, changed since
     MISSING = "missing"  # written by cloud-config, gone since
-    ADDED = "added"  # by somebody: the image has none
-    CHANGED = "changed"  # by somebody: the image has another one
-    DELETED = "deleted"  # by somebody: the image has one
+    ADDED = "added"  # by hand: the image has none
+    CHANGED = "changed"  # by hand: the image has another one
+    DELETED = "deleted"  # by hand: the image has one
     MACHINE = "machine"  # made by the system itself, at its first start or later
 
 
-BY_SOMEBODY = frozenset({Drift.EDITED, Drift.MISSING, Drift.ADDED, Drift.CHANGED, Drift.DELETED})
+BY_HAND = frozenset({Drift.EDITED, Drift.MISSING, Drift.ADDED, Drift.CHANGED, Drift.DELETED})
 
 # What a machine makes for itself below /etc. Users are kept in files that the
 # document, an operator and systemd-sysusers all change: they count as the machine's.
@@ -97,7 +98,7 @@ def _of_others(path: str, before: Entry | None, after: Entry | None) -> Differen
 
 
 def _looks_made(path: str, after: Entry | None) -> bool:
-    """Units are enabled by links; a unit file or a mask is somebody's."""
+    """Units are enabled by links; a unit file or a mask was put there by hand."""
     if not path.startswith("/etc/systemd/"):
         return True
     return after is not None and bool(after.target) and after.target != "/dev/null"

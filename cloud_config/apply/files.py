@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import NamedTuple
 
-from cloud_config.apply.context import CHANGED, UNCHANGED, Done, Run, done
+from cloud_config.apply.context import CHANGED, UNCHANGED, Context, Done, done
+from cloud_config.apply.entries import of_entry
 from cloud_config.planning.actions import LinkFile, PutFile, RemoveFile
-from cloud_config.state.record import Written, of_content, of_entry, of_link
+from cloud_config.planning.record import Written, of_content, of_link
 from cloud_config.state.report import Outcome
 from hostio.files.guardedtree import ROOT, Entry, Kind, Owner
 from hostio.system.accounts import Accounts
@@ -25,78 +25,75 @@ class Access(NamedTuple):
     owner: Owner
 
 
-def fingerprint(content: bytes) -> str:
-    """The fingerprint of a file with this content."""
-    return of_content(hashlib.sha256(content).hexdigest())
-
-
-def put(action: PutFile, run: Run) -> Done:
+def put(action: PutFile, context: Context) -> Done:
     """Write a file unless content, mode and owner are right."""
-    owner = owner_of(action.owner, run.world.accounts)
-    return put_content(action.path, action.content, Access(action.mode, owner), action.origin, run)
+    owner = owner_of(action.owner, context.world.accounts)
+    return put_content(
+        action.path, action.content, Access(action.mode, owner), action.origin, context
+    )
 
 
-def put_content(path: str, content: bytes, access: Access, origin: str, run: Run) -> Done:
+def put_content(path: str, content: bytes, access: Access, origin: str, context: Context) -> Done:
     """The same for content of our own."""
     mode, owner = access
-    wanted = fingerprint(content)
-    found = run.world.tree.look(path)
+    wanted = of_content(content)
+    found = context.world.tree.look(path)
     if found is None or (of_entry(found), found.mode, found.owner) != (wanted, mode, owner):
-        run.world.tree.put(path, content, mode, owner)
-        run.note_change(path, origin)
-        ours = Done(Outcome.CHANGED, _about_drift(found, path, run))
+        context.world.tree.put(path, content, mode, owner)
+        context.note_change(path, origin)
+        ours = Done(Outcome.CHANGED, _about_drift(found, path, context))
     else:
         ours = UNCHANGED
-    run.record = run.record.with_file(path, Written(origin, (wanted,)))
+    context.record = context.record.with_file(path, Written(origin, (wanted,)))
     return ours
 
 
-def link(action: LinkFile, run: Run) -> Done:
+def link(action: LinkFile, context: Context) -> Done:
     """Make a symbolic link unless it is there."""
-    return put_link(action.path, action.target, action.origin, run)
+    return put_link(action.path, action.target, action.origin, context)
 
 
-def put_link(path: str, target: str, origin: str, run: Run) -> Done:
+def put_link(path: str, target: str, origin: str, context: Context) -> Done:
     """The same for a link of our own."""
     wanted = of_link(target)
-    changed = of_entry(run.world.tree.look(path)) != wanted
+    changed = of_entry(context.world.tree.look(path)) != wanted
     if changed:
-        run.world.tree.link(path, target)
-        run.note_change(path, origin)
-    run.record = run.record.with_file(path, Written(origin, (wanted,)))
+        context.world.tree.link(path, target)
+        context.note_change(path, origin)
+    context.record = context.record.with_file(path, Written(origin, (wanted,)))
     return done(changed=changed)
 
 
-def remove(action: RemoveFile, run: Run) -> Done:
+def remove(action: RemoveFile, context: Context) -> Done:
     """Take away what we wrote; what the image has in its place comes back.
 
     A bare deletion would not do below /etc: it hides the image's file as well.
     """
-    written = run.record.files.get(action.path)
+    written = context.record.files.get(action.path)
     if written is None:
         return Done(Outcome.LEFT, "not written by cloud-config")
-    found = run.world.tree.look(action.path)
+    found = context.world.tree.look(action.path)
     if found is not None and not written.may_be(of_entry(found)):
-        if of_entry(found) == of_entry(_default(action.path, run)):  # given back before a cut
-            run.record = run.record.without_file(action.path, of_entry(found))
+        if of_entry(found) == of_entry(_default(action.path, context)):  # given back before a cut
+            context.record = context.record.without_file(action.path, of_entry(found))
             return UNCHANGED
-        run.record = run.record.without_file(action.path)
-        return Done(Outcome.LEFT, "changed by somebody since; no longer in the document")
-    default = _restore(action.path, run)
-    run.record = run.record.without_file(action.path, default)
+        context.record = context.record.without_file(action.path)
+        return Done(Outcome.LEFT, "changed by hand since; no longer in the document")
+    default = _restore(action.path, context)
+    context.record = context.record.without_file(action.path, default)
     if found is None and not default:
         return UNCHANGED
-    run.note_change(action.path, action.origin)
+    context.note_change(action.path, action.origin)
     return Done(Outcome.CHANGED, "as in the image again") if default else CHANGED
 
 
-def refresh_defaults(run: Run) -> None:
+def refresh_defaults(context: Context) -> None:
     """Let files that we gave back to the image follow its updates."""
-    for path, given in list(run.record.defaults.items()):
-        if of_entry(run.world.tree.look(path)) != given:
-            run.record = run.record.without_file(path)  # somebody's own by now
-        elif of_entry(_default(path, run)) != given:
-            run.record = run.record.without_file(path, _restore(path, run))
+    for path, given in list(context.record.defaults.items()):
+        if of_entry(context.world.tree.look(path)) != given:
+            context.record = context.record.without_file(path)  # an operator's own by now
+        elif of_entry(_default(path, context)) != given:
+            context.record = context.record.without_file(path, _restore(path, context))
 
 
 def owner_of(text: str, accounts: Accounts) -> Owner:
@@ -125,34 +122,34 @@ def _number(text: str, what: str) -> int:
     return int(text)
 
 
-def _about_drift(found: Entry | None, path: str, run: Run) -> str:
+def _about_drift(found: Entry | None, path: str, context: Context) -> str:
     """What to say when we write over what is no longer as we wrote it."""
-    written = run.record.files.get(path)
+    written = context.record.files.get(path)
     if written is None or found is None or written.may_be(of_entry(found)):
         return ""
-    return "somebody had changed it"
+    return "it had been changed by hand"
 
 
-def _default(path: str, run: Run) -> Entry | None:
+def _default(path: str, context: Context) -> Entry | None:
     """The image's own file or link at a path below /etc."""
     if not path.startswith("/etc/"):
         return None
-    with run.world.image() as image:
+    with context.world.image() as image:
         found = image.look(path)
     return found if found is not None and found.kind in (Kind.FILE, Kind.LINK) else None
 
 
-def _restore(path: str, run: Run) -> str:
+def _restore(path: str, context: Context) -> str:
     """Put the image's content at a path; returns its fingerprint, empty if it has none."""
-    default = _default(path, run)
+    default = _default(path, context)
     if default is None:
-        run.world.tree.remove(path)
+        context.world.tree.remove(path)
     elif default.kind is Kind.LINK:
-        run.world.tree.link(path, default.target)
+        context.world.tree.link(path, default.target)
     else:
-        with run.world.image() as image:
+        with context.world.image() as image:
             content = image.read(path, _LONGEST_DEFAULT)
-        if content is None or fingerprint(content) != of_entry(default):
+        if content is None or of_content(content) != of_entry(default):
             raise HostFailure(f"{path}: the image's own file cannot be read")
-        run.world.tree.put(path, content, default.mode, default.owner)
+        context.world.tree.put(path, content, default.mode, default.owner)
     return of_entry(default)

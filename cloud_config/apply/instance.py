@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cloud_config.apply.world import World
-from cloud_config.state.places import USER_DATA
+from cloud_config.apply.world import ApplyWorld
+from cloud_config.state.paths import USER_DATA
 from cloud_config.state.stored import Instance
 from hostio.files.guardedtree import ROOT, Kind
 from osmodel.faults import UntrustedData
@@ -12,13 +12,13 @@ _LONGEST = 4 << 20  # bytes; user data are refused long before
 _PRIVATE = 0o600
 
 
-def instance_id(said: str, world: World) -> str:
+def instance_id(said: str, world: ApplyWorld) -> str:
     """The platform's id, or one that is this disk's alone if it has none."""
     return said or f"machine-{(world.machine_id.read() or '').strip()}"
 
 
-def stored_instance(world: World) -> Instance:
-    """What was configured last; empty if nothing was, or nobody can tell.
+def stored_instance(world: ApplyWorld) -> Instance:
+    """What was configured last; empty if nothing was, or its file is damaged.
 
     Raises:
         HostFailure: it cannot be read.
@@ -32,7 +32,7 @@ def stored_instance(world: World) -> Instance:
         return Instance()
 
 
-def stored_user_data(world: World) -> bytes | None:
+def stored_user_data(world: ApplyWorld) -> bytes | None:
     """The user data of the stored instance, if it has any.
 
     Raises:
@@ -43,10 +43,10 @@ def stored_user_data(world: World) -> bytes | None:
     return world.tree.read(str(USER_DATA), _LONGEST)
 
 
-def keep(instance: Instance, user_data: bytes | None, world: World) -> None:
+def keep(instance: Instance, user_data: bytes | None, world: ApplyWorld) -> None:
     """Keep user data and instance; ``None`` leaves the data of the same instance.
 
-    The instance is written last: data without their instance are nobody's.
+    The instance is written last: data without their instance are not used.
 
     Raises:
         HostFailure: they could not be written.
@@ -64,7 +64,7 @@ def keep(instance: Instance, user_data: bytes | None, world: World) -> None:
         world.instance.write(kept.as_json())
 
 
-def _keep_data(user_data: bytes, world: World) -> None:
+def _keep_data(user_data: bytes, world: ApplyWorld) -> None:
     found = world.tree.look(str(USER_DATA))
     is_private = found is not None and (found.kind, found.mode) == (Kind.FILE, _PRIVATE)
     if not is_private or world.tree.read(str(USER_DATA), _LONGEST) != user_data:

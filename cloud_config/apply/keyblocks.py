@@ -19,7 +19,7 @@ def _end(origin: str) -> str:
 def with_block(text: str, origin: str, keys: Sequence[str]) -> str:
     """``text`` with exactly these keys of this origin; no keys, no block.
 
-    A block whose end is missing (somebody deleted the line) ends at the first
+    A block whose end is missing (an editor deleted the line) ends at the first
     line that is neither a key of ours nor a comment of a block.
     """
     before, after = _around(text.splitlines(keepends=True), origin, keys)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cloud_config.apply.world import World
-from cloud_config.state import places
+from cloud_config.apply.world import ApplyWorld
+from cloud_config.state import paths
 from hostio.disk.datadisks import KernelDataDisks
 from hostio.files.guardedtree import GuardedTree
 from hostio.files.imagelayer import image_layer
@@ -17,9 +17,9 @@ from hostio.system.runner import Runner
 from hostio.system.unitmanager import Systemctl
 
 
-def machine(runner: Runner, clock: Clock) -> World:
+def machine(runner: Runner, clock: Clock) -> ApplyWorld:
     """This machine; the entry points bring what runs programs and tells the time."""
-    return World(
+    return ApplyWorld(
         tree=GuardedTree(),
         image=image_layer,
         accounts=SystemAccounts(runner),
@@ -28,13 +28,13 @@ def machine(runner: Runner, clock: Clock) -> World:
         hostname=KernelHostName(),
         image_has=lambda path: Path(path).exists(),
         clock=clock,
-        record=DurableFile(places.RECORD),
-        instance=DurableFile(places.INSTANCE),
-        pending=VolatileFile(places.PENDING),
+        record=DurableFile(paths.RECORD),
+        instance=DurableFile(paths.INSTANCE),
+        pending=VolatileFile(paths.PENDING),
         machine_id=DurableFile(Path("/etc/machine-id")),
-        status=VolatileFile(places.STATUS),
-        once=lambda instance, name: DurableFile(places.once_file(instance, name)),
+        status=VolatileFile(paths.STATUS),
+        once=lambda instance, name: DurableFile(paths.once_file(instance, name)),
         lock=lambda: locked(
-            places.LOCK, busy="another cloud-config is running", hint="see `cloud-config status`"
+            paths.LOCK, busy="another cloud-config is running", hint="see `cloud-config status`"
         ),
     )

@@ -5,79 +5,79 @@ from __future__ import annotations
 from typing import assert_never
 
 from cloud_config.apply import files, hostname, services, storage, users
-from cloud_config.apply.context import Done, Run
-from cloud_config.apply.removals import Step
-from cloud_config.apply.services import DisableUnit, StopUnit
+from cloud_config.apply.context import Context, Done
 from cloud_config.planning.actions import (
+    Action,
     AuthorizeKeys,
     CommandUnit,
+    DisableUnit,
     EnableUnit,
     EnsureUser,
     FormatDisk,
     LinkFile,
+    OfUnits,
     PutFile,
     ReloadManager,
     RemoveFile,
     RunScript,
     SetHostname,
     SetTimezone,
+    StopUnit,
 )
 
 
-def perform(step: Step, run: Run) -> Done:
-    """Do one step.
+def perform(action: Action, context: Context) -> Done:
+    """Do one action.
 
     Raises:
         Fault: it could not be done; the machine is as before or partly changed,
             and doing it again is safe.
     """
-    match step:
+    match action:
         case PutFile() | LinkFile() | RemoveFile():
-            return _perform_file(step, run)
+            return _perform_file(action, context)
         case SetHostname():
-            return hostname.set_hostname(step, run)
+            return hostname.set_hostname(action, context)
         case SetTimezone():
-            return hostname.set_timezone(step, run)
+            return hostname.set_timezone(action, context)
         case EnsureUser():
-            return users.ensure(step, run)
+            return users.ensure(action, context)
         case AuthorizeKeys():
-            return users.authorize(step, run)
+            return users.authorize(action, context)
         case FormatDisk():
-            return storage.format_disk(step, run)
+            return storage.format_disk(action, context)
         case _:
-            return _perform_unit(step, run)
+            return _perform_unit(action, context)
 
 
-def _perform_file(step: PutFile | LinkFile | RemoveFile, run: Run) -> Done:
-    match step:
+def _perform_file(action: PutFile | LinkFile | RemoveFile, context: Context) -> Done:
+    match action:
         case PutFile():
-            return files.put(step, run)
+            return files.put(action, context)
         case LinkFile():
-            return files.link(step, run)
+            return files.link(action, context)
         case RemoveFile():
-            return files.remove(step, run)
+            return files.remove(action, context)
         case _:
-            assert_never(step)
+            assert_never(action)
 
 
-def _perform_unit(
-    step: ReloadManager | EnableUnit | DisableUnit | StopUnit | CommandUnit | RunScript, run: Run
-) -> Done:
-    match step:
+def _perform_unit(action: OfUnits, context: Context) -> Done:
+    match action:
         case ReloadManager():
-            return services.reload_manager(run)
+            return services.reload_manager(context)
         case EnableUnit():
-            return services.enable(step, run)
+            return services.enable(action, context)
         case DisableUnit():
-            return services.disable(step, run)
+            return services.disable(action, context)
         case StopUnit():
-            return services.stop(step, run)
+            return services.stop(action, context)
         case CommandUnit():
-            return services.command(step, run)
+            return services.command(action, context)
         case RunScript():
-            return services.run_script(step, run)
+            return services.run_script(action, context)
         case _:
-            assert_never(step)
+            assert_never(action)
 
 
 _VERBS = {
@@ -97,12 +97,12 @@ _VERBS = {
 }
 
 
-def named(step: Step) -> tuple[str, str]:
-    """Kind and subject of a step, for reports; shows no content."""
-    if isinstance(step, CommandUnit):
-        return f"{step.verb}-unit", step.name
+def named(action: Action) -> tuple[str, str]:
+    """Kind and subject of an action, for reports; shows no content."""
+    if isinstance(action, CommandUnit):
+        return f"{action.verb}-unit", action.name
     subject = ""
     for attribute in ("path", "name", "user", "device"):
-        if found := getattr(step, attribute, ""):
+        if found := getattr(action, attribute, ""):
             subject = str(found)
-    return _VERBS[type(step)], subject
+    return _VERBS[type(action)], subject

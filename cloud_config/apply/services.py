@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
-from cloud_config.apply.context import CHANGED, SKIPPED, UNCHANGED, Done, Run
-from cloud_config.planning.actions import CommandUnit, EnableUnit, RunScript
-from cloud_config.state.places import once_directory
-from cloud_config.state.record import Enabled
+from cloud_config.apply.context import CHANGED, SKIPPED, UNCHANGED, Context, Done
+from cloud_config.planning.actions import CommandUnit, DisableUnit, EnableUnit, RunScript, StopUnit
+from cloud_config.planning.record import Enabled
+from cloud_config.state.paths import once_directory
 from cloud_config.state.report import Outcome
 from hostio.files.guardedtree import ROOT
 from osmodel.faults import HostFailure
@@ -17,76 +16,61 @@ _IMAGE_UNITS = "/usr/lib/systemd/system"
 _MOST_STARTS = 3  # of one script, as for a version that does not come up
 
 
-@dataclass(frozen=True, slots=True)
-class DisableUnit:
-    """Take back an :class:`EnableUnit` of a former document."""
-
-    name: str
-    runtime: bool
-    origin: str
-
-
-@dataclass(frozen=True, slots=True)
-class StopUnit:
-    """Stop a unit whose file is taken away, unless the image has one of that name."""
-
-    name: str
-    origin: str
-
-
-def reload_manager(run: Run) -> Done:
+def reload_manager(context: Context) -> Done:
     """Once for all unit files that changed since the last time."""
-    if not run.is_stale:
+    if not context.is_stale:
         return SKIPPED
-    run.world.units.reload()
-    run.is_stale = False
+    context.world.units.reload()
+    context.is_stale = False
     return CHANGED
 
 
-def enable(action: EnableUnit, run: Run) -> Done:
+def enable(action: EnableUnit, context: Context) -> Done:
     """Enable a unit that is not; only then it is ours to disable later."""
-    if run.world.units.is_enabled(action.name):
+    if context.world.units.is_enabled(action.name):
         return UNCHANGED
-    # Kept first: after a power cut nobody could tell who enabled it.
-    run.record = run.record.with_enabled(action.name, Enabled(action.origin, action.runtime))
-    run.remember()
-    run.world.units.enable(action.name, runtime=action.runtime)
-    run.is_stale = True
-    run.changed.add(action.origin)
+    # Kept first: after a power cut it would not be known who enabled it.
+    context.record = context.record.with_enabled(
+        action.name, Enabled(action.origin, action.runtime)
+    )
+    context.remember()
+    context.world.units.enable(action.name, runtime=action.runtime)
+    context.is_stale = True
+    context.changed.add(action.origin)
     return CHANGED
 
 
-def disable(action: DisableUnit, run: Run) -> Done:
+def disable(action: DisableUnit, context: Context) -> Done:
     """Disable what we enabled."""
-    run.world.units.disable(action.name, runtime=action.runtime)
-    run.record = run.record.without_enabled(action.name)
-    run.is_stale = True
+    context.world.units.disable(action.name, runtime=action.runtime)
+    context.record = context.record.without_enabled(action.name)
+    context.is_stale = True
     return CHANGED
 
 
-def stop(action: StopUnit, run: Run) -> Done:
+def stop(action: StopUnit, context: Context) -> Done:
     """Stop what goes away; what only goes back to the image's file goes on until a restart."""
-    if run.world.image_has(f"{_IMAGE_UNITS}/{action.name}"):
+    if context.world.image_has(f"{_IMAGE_UNITS}/{action.name}"):
         return SKIPPED
-    if not run.world.units.is_active(action.name):
+    if not context.world.units.is_active(action.name):
         return UNCHANGED
-    run.world.units.command("stop", action.name)
+    context.world.units.command("stop", action.name)
     return CHANGED
 
 
-def command(action: CommandUnit, run: Run) -> Done:
+def command(action: CommandUnit, context: Context) -> Done:
     """Queue the job; wait only for mounts, since files are written into them."""
-    if action.only_if_changed and action.origin not in run.changed:
+    if action.only_if_changed and action.origin not in context.changed:
         return SKIPPED
     wait = action.verb == "start" and action.name.endswith(".mount")
-    if not run.with_commands and not wait:
+    if not context.with_commands and not wait:
         return SKIPPED
-    run.world.units.command(action.verb, action.name, wait=wait)
+    context.world.units.command(action.verb, action.name, wait=wait)
     return CHANGED
 
 
-def run_script(action: RunScript, run: Run) -> Done:
-    """Run a script once per instance.
+def run_script(action: RunScript, context: Context) -> Done:
+    """Context a script once per instance.
 
     Once means: until it ended, however it did. If power fails meanwhile it is
     run again, but not for ever: a script may be what takes the machine down.
@@ -94,19 +78,19 @@ def run_script(action: RunScript, run: Run) -> Done:
     Raises:
         HostFailure: it never came to its end.
     """
-    if not run.with_commands:
+    if not context.with_commands:
         return SKIPPED
     name = f"script-{hashlib.sha256(action.content).hexdigest()[:16]}"
     unit = f"cloud-config-{name}.service"
-    if run.once(f"{name}.ended").read() is not None or run.world.units.is_active(unit):
+    if context.once(f"{name}.ended").read() is not None or context.world.units.is_active(unit):
         return UNCHANGED
-    progress = run.once(f"{name}.starts")
+    progress = context.once(f"{name}.starts")
     starts = progress.read() or "0"
     count = int(starts) if starts.isdecimal() else 0
     if count >= _MOST_STARTS:
         raise HostFailure(f"{unit} was started {count} times and never ended; not started again")
-    directory = once_directory(run.instance)
-    run.world.tree.put(f"{directory}/{name}", action.content, 0o700, ROOT)
+    directory = once_directory(context.instance)
+    context.world.tree.put(f"{directory}/{name}", action.content, 0o700, ROOT)
     progress.write(str(count + 1))
-    run.world.units.start_script(unit, f"{directory}/{name}", f"{directory}/{name}.ended")
+    context.world.units.start_script(unit, f"{directory}/{name}", f"{directory}/{name}.ended")
     return Done(Outcome.CHANGED, f"started as {unit}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from cloud_config.apply.context import CHANGED, UNCHANGED, Done, Run
+from cloud_config.apply.context import CHANGED, UNCHANGED, Context, Done
 from cloud_config.planning.actions import FormatDisk
 from cloud_config.state.report import Outcome
 from hostio.disk.datadisks import Content
@@ -13,7 +13,7 @@ from osmodel.faults import HostFailure, InvalidInput
 _MAKING, _MADE = "making ", "made"
 
 
-def format_disk(action: FormatDisk, run: Run) -> Done:
+def format_disk(action: FormatDisk, context: Context) -> Done:
     """Make the file system if there is nothing, or a half-made one of ours.
 
     The new file system's UUID is kept before it is made. After a power cut a
@@ -25,19 +25,19 @@ def format_disk(action: FormatDisk, run: Run) -> Done:
         HostFailure: it is missing or could not be formatted.
     """
     digest = hashlib.sha256(action.device.encode(errors="surrogatepass")).hexdigest()
-    progress = run.once(f"format-{digest[:16]}")
+    progress = context.once(f"format-{digest[:16]}")
     said = progress.read() or ""
     if said == _MADE:
         return UNCHANGED
-    content = run.world.disks.look(action.device)
+    content = context.world.disks.look(action.device)
     begun = said.removeprefix(_MAKING) if said.startswith(_MAKING) else ""
     if not _may_format(content, begun):
         left = _leave(action, content)
         progress.write(_MADE)
         return left
-    identity = begun or run.world.disks.fresh_identity(action.format)
+    identity = begun or context.world.disks.fresh_identity(action.format)
     progress.write(_MAKING + identity)
-    run.world.disks.make(action.device, action.format, action.label, identity)
+    context.world.disks.make(action.device, action.format, action.label, identity)
     progress.write(_MADE)
     return CHANGED
 

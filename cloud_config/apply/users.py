@@ -7,7 +7,7 @@ away its keys, never the user: files may belong to it.
 
 from __future__ import annotations
 
-from cloud_config.apply.context import CHANGED, UNCHANGED, Done, Run
+from cloud_config.apply.context import CHANGED, UNCHANGED, Context, Done
 from cloud_config.apply.keyblocks import with_block
 from cloud_config.planning.actions import AuthorizeKeys, EnsureUser
 from hostio.files.guardedtree import Kind, Owner
@@ -19,28 +19,28 @@ _MAKING, _MADE = "making", "made"
 _NOT_IN_NAMES = ("/", ",")
 
 
-def ensure(action: EnsureUser, run: Run) -> Done:
+def ensure(action: EnsureUser, context: Context) -> Done:
     """Make the user if there is none, and set its password once per instance.
 
     Raises:
         InvalidInput: groups are missing; the user is made nevertheless.
     """
-    progress = run.once(f"user-{action.name}")
-    account = run.world.accounts.user(action.name)
+    progress = context.once(f"user-{action.name}")
+    account = context.world.accounts.user(action.name)
     if account is not None and progress.read() == _MAKING:
-        # Power failed while it was made, and nobody knows how far that came.
-        run.world.accounts.remove(action.name)
+        # Power failed while it was made, and how far that came is unknown.
+        context.world.accounts.remove(action.name)
         account = None
     missing: tuple[str, ...] = ()
     if account is None:
-        wanted, missing = _new_account(action, run)
+        wanted, missing = _new_account(action, context)
         progress.write(_MAKING)
-        run.world.accounts.add(wanted)
-        run.once(f"password-{action.name}").remove()
+        context.world.accounts.add(wanted)
+        context.once(f"password-{action.name}").remove()
         changed = True
     else:
         changed = False
-    changed |= _set_password(action, run)
+    changed |= _set_password(action, context)
     if progress.read() == _MAKING:
         progress.write(_MADE)
     if missing:
@@ -48,31 +48,31 @@ def ensure(action: EnsureUser, run: Run) -> Done:
     return CHANGED if changed else UNCHANGED
 
 
-def authorize(action: AuthorizeKeys, run: Run) -> Done:
+def authorize(action: AuthorizeKeys, context: Context) -> Done:
     """Make these the keys of this origin in the user's file.
 
     Raises:
         InvalidInput: no such user, or something else than a file in its place.
     """
-    account = run.world.accounts.user(action.user)
+    account = context.world.accounts.user(action.user)
     if account is None:
-        run.record = run.record.without_keys(action.user, action.origin)
+        context.record = context.record.without_keys(action.user, action.origin)
         if not action.keys:
             return UNCHANGED
         raise InvalidInput(f"no user {action.user!r} on this machine")
     if any("\n" in key or "\r" in key for key in action.keys):
         raise InvalidInput(f"a key of {action.user!r} is more than one line")
-    changed = _write_keys(action, account, run)
+    changed = _write_keys(action, account, context)
     if action.keys:
-        run.record = run.record.with_keys(action.user, action.origin)
+        context.record = context.record.with_keys(action.user, action.origin)
     else:
-        run.record = run.record.without_keys(action.user, action.origin)
+        context.record = context.record.without_keys(action.user, action.origin)
     return CHANGED if changed else UNCHANGED
 
 
-def _new_account(action: EnsureUser, run: Run) -> tuple[NewAccount, tuple[str, ...]]:
+def _new_account(action: EnsureUser, context: Context) -> tuple[NewAccount, tuple[str, ...]]:
     """What to make, and the groups that are not there to be joined."""
-    accounts = run.world.accounts
+    accounts = context.world.accounts
     asked = tuple(dict.fromkeys(action.groups))
     bad = [name for name in (action.name, *asked) if any(c in name for c in _NOT_IN_NAMES)]
     if bad:
@@ -99,18 +99,18 @@ def _new_account(action: EnsureUser, run: Run) -> tuple[NewAccount, tuple[str, .
     return wanted, missing
 
 
-def _set_password(action: EnsureUser, run: Run) -> bool:
+def _set_password(action: EnsureUser, context: Context) -> bool:
     """Once per instance: a password that its owner changed later stays."""
-    progress = run.once(f"password-{action.name}")
+    progress = context.once(f"password-{action.name}")
     if action.passwd is None or progress.read() is not None:
         return False
-    run.world.accounts.set_password(action.name, action.passwd)
+    context.world.accounts.set_password(action.name, action.passwd)
     progress.write(_MADE)
     return True
 
 
-def _write_keys(action: AuthorizeKeys, account: Account, run: Run) -> bool:
-    tree = run.world.tree
+def _write_keys(action: AuthorizeKeys, account: Account, context: Context) -> bool:
+    tree = context.world.tree
     home = account.home.rstrip("/")
     path, owner = f"{home}/.ssh/authorized_keys", Owner(account.user, account.group)
     there = tree.look(path)

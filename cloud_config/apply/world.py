@@ -16,7 +16,7 @@ from hostio.system.unitmanager import UnitManager
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class ApplyWorld:
     """The machine that is configured.
 
     Attributes:
@@ -28,14 +28,14 @@ class World:
         hostname: its name in the kernel.
         image_has: whether a path exists in the read-only root.
         clock: time.
-        record: what was written, :class:`cloud_config.state.record.Record`.
+        record: what was written, :class:`cloud_config.planning.record.Record`.
         instance: which instance was configured last, and by what.
         pending: what a run without commands left to the next one; for this boot.
         machine_id: of this disk, for machines that no platform names.
         status: :class:`cloud_config.state.report.Report` of this boot.
         once: file that says how far something is that is done once; by
             instance id and name.
-        lock: held by whoever applies; fails when taken.
+        lock: held while one process applies; fails when taken.
     """
 
     tree: Tree

@@ -9,13 +9,12 @@ from typing import TextIO
 
 from cloud_config.apply.apply import Order, apply
 from cloud_config.apply.instance import stored_instance, stored_user_data
-from cloud_config.apply.world import World
+from cloud_config.apply.world import ApplyWorld
 from cloud_config.commands.status import as_text
 from cloud_config.commands.validate import user_data
 from cloud_config.commands.verbs import Verbs
-from cloud_config.document.interpreting import interpret
 from cloud_config.machinefacts import read_facts, read_metadata
-from cloud_config.planning.plan import plan
+from cloud_config.prepare import prepare
 from osmodel.faults import InvalidInput
 
 _DEGRADED = 1
@@ -43,7 +42,7 @@ def add(verbs: Verbs) -> None:
     verb.set_defaults(run=lambda options: run(options, options.machine()))
 
 
-def run(options: argparse.Namespace, world: World, out: TextIO = sys.stdout) -> int:
+def run(options: argparse.Namespace, world: ApplyWorld, out: TextIO = sys.stdout) -> int:
     """Apply a file; 1 if some of it is not in force.
 
     Raises:
@@ -59,14 +58,14 @@ def run(options: argparse.Namespace, world: World, out: TextIO = sys.stdout) -> 
     return _DEGRADED if report.errors else 0
 
 
-def _order(options: argparse.Namespace, world: World) -> Order:
+def _order(options: argparse.Namespace, world: ApplyWorld) -> Order:
     data = user_data(options.file) if options.file else stored_user_data(world)
     if data is None:
         raise InvalidInput("no user data were applied before", hint="name a file")
     return order_of(data, options.file, world, instance_id=options.instance_id)
 
 
-def order_of(data: bytes, source: str | None, world: World, *, instance_id: str = "") -> Order:
+def order_of(data: bytes, source: str | None, world: ApplyWorld, *, instance_id: str = "") -> Order:
     """What user data ask for on this machine.
 
     Args:
@@ -81,12 +80,11 @@ def order_of(data: bytes, source: str | None, world: World, *, instance_id: str 
     """
     before = stored_instance(world)
     facts = read_facts(read_metadata())
-    wishes = interpret(data, facts.metadata.addresses)
-    made = plan(wishes.document, facts, wishes.scripts)
+    prepared = prepare(data, facts)
     return Order(
-        made.actions,
+        prepared.actions,
         instance_id or facts.metadata.instance_id or before.instance_id,
         source or before.source,
-        (*wishes.findings, *made.findings),
+        prepared.findings,
         data,
     )

@@ -1,7 +1,7 @@
 """``coreos-cloudinit`` with the flags that it had.
 
-Units and scripts that call it go on working. It reads user data where it is
-told to if that is a file, a directory or a URL; a metadata service and the
+Units and scripts that call it go on working. It reads user data as
+named if that is a file, a directory or a URL; a metadata service and the
 kernel command line it leaves to the search at boot, which finds by itself what
 a machine has.
 
@@ -73,7 +73,7 @@ _NO_SOURCE = (
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class CompatibleWorld:
     """What this program leaves to others.
 
     Attributes:
@@ -87,7 +87,7 @@ class World:
     fetch: Callable[[str], bytes]
 
 
-def run(arguments: Sequence[str], world: World) -> int:
+def run(arguments: Sequence[str], world: CompatibleWorld) -> int:
     """Do what the flags say; ``arguments`` are without the program's name."""
     try:
         flags, rest = goflags.parsed(arguments, FLAGS)
@@ -152,7 +152,7 @@ def source_file(flags: Mapping[str, str]) -> str:
     return next((name for name in named if Path(name).exists()), named[0] if named else "")
 
 
-def _with_source(flags: Mapping[str, str], world: World) -> int:
+def _with_source(flags: Mapping[str, str], world: CompatibleWorld) -> int:
     """Read what the flags name, and validate or apply it."""
     if flags.get("convert-netconf"):
         sys.stderr.write("--convert-netconf is not done: write networkd units, see network.units\n")
@@ -176,7 +176,7 @@ def _with_source(flags: Mapping[str, str], world: World) -> int:
     return _forgiven(flags, world.apply(data, name or url))
 
 
-def _search(flags: Mapping[str, str], world: World) -> int:
+def _search(flags: Mapping[str, str], world: CompatibleWorld) -> int:
     if on(flags, "validate"):
         sys.stderr.write("--validate needs a file, a directory or a URL\n")
         return EXIT_USAGE

@@ -10,8 +10,8 @@ from dataclasses import asdict
 from typing import TextIO
 
 from cloud_config.apply.comparing import as_text, compare
-from cloud_config.apply.drift import BY_SOMEBODY, Difference, Drift
-from cloud_config.apply.world import World
+from cloud_config.apply.drift import BY_HAND, Difference, Drift
+from cloud_config.apply.world import ApplyWorld
 from cloud_config.commands.verbs import Verbs
 
 _DRIFTED = 1
@@ -23,8 +23,8 @@ def add(verbs: Verbs) -> None:
         "diff",
         help="how /etc differs from the image and from what cloud-config wrote",
         description="How /etc differs from the image and from what cloud-config wrote. "
-        "configured: as cloud-config wrote it; edited, missing: it was, and somebody changed it; "
-        "added, changed, deleted: by somebody, against the image; machine: made by the system.",
+        "configured: as cloud-config wrote it; edited, missing: it was, and was changed by hand "
+        "since; added, changed, deleted: by hand, against the image; machine: made by the system.",
         epilog="Exit status: 0 nothing was changed by hand; 1 something was.",
     )
     verb.add_argument("--json", action="store_true", help="print one JSON object")
@@ -33,8 +33,8 @@ def add(verbs: Verbs) -> None:
     verb.set_defaults(run=lambda options: run(options, options.machine()))
 
 
-def run(options: argparse.Namespace, world: World, out: TextIO = sys.stdout) -> int:
-    """Print the differences; 1 if somebody made one.
+def run(options: argparse.Namespace, world: ApplyWorld, out: TextIO = sys.stdout) -> int:
+    """Print the differences; 1 if one was made by hand.
 
     Raises:
         HostFailure: the files cannot be looked at; it takes root.
@@ -45,10 +45,10 @@ def run(options: argparse.Namespace, world: World, out: TextIO = sys.stdout) -> 
         out.write(json.dumps({"differences": [asdict(one) for one in found]}, indent=2) + "\n")
     else:
         _show(found, world, out, with_text=options.text)
-    return _DRIFTED if any(one.drift in BY_SOMEBODY for one in found) else 0
+    return _DRIFTED if any(one.drift in BY_HAND for one in found) else 0
 
 
-def _show(found: Sequence[Difference], world: World, out: TextIO, *, with_text: bool) -> None:
+def _show(found: Sequence[Difference], world: ApplyWorld, out: TextIO, *, with_text: bool) -> None:
     for one in found:
         notes = ", ".join(filter(None, (one.origin, one.what)))
         out.write(f"{one.drift:11} {one.path}{f' ({notes})' if notes else ''}\n")

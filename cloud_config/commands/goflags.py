@@ -26,7 +26,7 @@ def parsed(arguments: Sequence[str], flags: Mapping[str, bool]) -> tuple[dict[st
         flags: the known names, and whether each is a boolean.
 
     Raises:
-        InvalidInput: a flag nobody knows, or one without its value.
+        InvalidInput: an unknown flag, or one without its value.
     """
     found: dict[str, str] = {}
     waiting = list(arguments)

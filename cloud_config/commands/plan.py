@@ -13,20 +13,27 @@ from pathlib import Path
 from cloud_config.commands.validate import as_json, as_text, user_data
 from cloud_config.commands.verbs import Verbs
 from cloud_config.document.findings import Finding, Level
-from cloud_config.document.interpreting import interpret
 from cloud_config.document.reading import in_order
 from cloud_config.machinefacts import METADATA, read_facts, read_metadata
 from cloud_config.planning.actions import (
     Action,
+    AuthorizeKeys,
+    DisableUnit,
     EnsureUser,
     Frequency,
     LinkFile,
     PutFile,
+    RemoveFile,
     SetHostname,
+    StopUnit,
 )
 from cloud_config.planning.describing import as_table, summary
 from cloud_config.planning.facts import Facts
-from cloud_config.planning.plan import frequency, plan
+from cloud_config.planning.plan import frequency
+from cloud_config.planning.record import Record
+from cloud_config.prepare import prepare
+from cloud_config.state.paths import RECORD
+from osmodel.faults import UntrustedData
 
 _FAILED = 1
 
@@ -36,7 +43,8 @@ class Step:
     """One action, and how it compares with the machine.
 
     Attributes:
-        state: ``new``, ``changes``, ``same``, or empty where that is not looked at.
+        state: ``new``, ``changes``, ``same``, ``removes``, or empty where that is
+            not looked at.
     """
 
     action: Action
@@ -50,7 +58,8 @@ def add(verbs: Verbs) -> None:
         help="say what user data would do to this machine, without doing it",
         description="Say what user data would do to this machine, without doing it: one line "
         "for each action, in order, with the key that asks for it. Files are compared with "
-        "the machine's: new, changes or same.",
+        "the machine's: new, changes or same; what a former document asked for and this one "
+        "does not: removes.",
         epilog="Exit status: 0 all of it can be done; 1 some cannot; 2 the file cannot be read.",
     )
     verb.add_argument("file", metavar="FILE", help="user data of any form; - is standard input")
@@ -58,7 +67,7 @@ def add(verbs: Verbs) -> None:
     verb.add_argument(
         "--metadata", metavar="FILE", type=Path, default=METADATA, help="what the platform said"
     )
-    verb.set_defaults(run=run)
+    verb.set_defaults(run=run, record=RECORD)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -70,12 +79,25 @@ def run(options: argparse.Namespace) -> int:
         UntrustedData: the metadata is none.
     """
     facts = read_facts(read_metadata(options.metadata))
-    wishes = interpret(user_data(options.file), facts.metadata.addresses)
-    made = plan(wishes.document, facts, wishes.scripts)
-    findings = in_order([*wishes.findings, *made.findings])
-    steps = [Step(action, state(action, facts, Path("/"))) for action in made.actions]
+    record, remarks = _record(options.record)
+    prepared = prepare(user_data(options.file), facts, remarks)
+    findings = in_order(prepared.findings)
+    steps = [Step(one, state(one, facts, Path("/"))) for one in prepared.actions(record)]
     sys.stdout.write(_json(steps, findings) if options.json else _text(steps, findings))
     return _FAILED if any(f.level is Level.ERROR for f in findings) else 0
+
+
+def _record(path: Path) -> tuple[Record, tuple[Finding, ...]]:
+    """What former documents wrote on this machine, and why it is not known."""
+    try:
+        return Record.from_json(path.read_text(encoding="utf-8")), ()
+    except FileNotFoundError:
+        return Record(), ()
+    except PermissionError:
+        message = "what former documents wrote and this one takes back is not shown: it takes root"
+    except (OSError, ValueError, UntrustedData) as error:
+        message = f"what former documents wrote is not known: {error}"
+    return Record(), (Finding(0, Level.WARNING, message),)
 
 
 def state(action: Action, facts: Facts, root: Path) -> str:
@@ -88,6 +110,8 @@ def state(action: Action, facts: Facts, root: Path) -> str:
             if not path.is_symlink():
                 return "changes" if path.exists() else "new"
             return "same" if str(path.readlink()) == action.target else "changes"
+        case RemoveFile() | StopUnit() | DisableUnit() | AuthorizeKeys(keys=()):
+            return "removes"
         case EnsureUser():
             return "same" if action.name in facts.users else "new"
         case SetHostname():

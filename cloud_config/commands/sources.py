@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TextIO
 
 from cloud_config.commands.verbs import Verbs
+from cloud_config.planning.metadata import Metadata
 from cloud_config.sources.choosing import Source, Stage, sources_of, stage_of
-from cloud_config.sources.detect import look_around
-from cloud_config.sources.metadata import Metadata
+from cloud_config.sources.detect import detect
 from cloud_config.sources.platforms import platform_of
-from cloud_config.state.places import RUN, STATUS
+from cloud_config.state.paths import RUN, STATUS
 from cloud_config.state.report import Report
 from osmodel.faults import Fault
 
@@ -35,15 +35,15 @@ def add(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace, root: Path = Path("/"), out: TextIO = sys.stdout) -> int:
     """Print the sources of the machine whose files are below ``root``."""
-    around = look_around(root)
+    detected = detect(root)
     used = _used(root)
     metadata = _metadata(root)
-    sources = sources_of(around)
-    platform = platform_of(around.firmware)
+    sources = sources_of(detected)
+    platform = platform_of(detected.firmware)
     if options.json:
         table = {
             "platform": platform,
-            "instance_id": metadata.instance_id or around.instance_id,
+            "instance_id": metadata.instance_id or detected.instance_id,
             "sources": [
                 {"name": one, "stage": stage_of(one), "used": one == used} for one in sources
             ],
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace, root: Path = Path("/"), out: TextIO = sys.s
         out.write(json.dumps(table, indent=2) + "\n")
         return 0
     out.write(f"platform: {platform or 'none with a source of its own'}\n")
-    out.write(f"instance: {metadata.instance_id or around.instance_id}\n")
+    out.write(f"instance: {metadata.instance_id or detected.instance_id}\n")
     out.writelines(_line(one, used) for one in sources)
     return 0
 

@@ -8,14 +8,14 @@ import sys
 from dataclasses import replace
 from typing import TextIO
 
-from cloud_config.apply.world import World
+from cloud_config.apply.world import ApplyWorld
 from cloud_config.commands.verbs import Verbs
-from cloud_config.state.report import Outcome, Report, Result, Stage
+from cloud_config.state.report import Outcome, Progress, Report, Result
 from osmodel.faults import Fault, TransientFailure
 
 _DEGRADED = 1
 _STILL_RUNNING = TransientFailure.exit_status
-_UNFINISHED = (Stage.RUNNING, Stage.WAITING)
+_UNFINISHED = (Progress.RUNNING, Progress.WAITING)
 _POLL = 0.5  # seconds
 _LONGEST = 600.0  # seconds that --wait waits
 _INTERRUPTED = Result("apply", "", "cloud-config", Outcome.FAILED, "interrupted before its end")
@@ -36,7 +36,7 @@ def add(verbs: Verbs) -> None:
     verb.set_defaults(run=lambda options: run(options, options.machine()))
 
 
-def run(options: argparse.Namespace, world: World, out: TextIO = sys.stdout) -> int:
+def run(options: argparse.Namespace, world: ApplyWorld, out: TextIO = sys.stdout) -> int:
     """Print the status of this boot.
 
     Raises:
@@ -57,8 +57,8 @@ def run(options: argparse.Namespace, world: World, out: TextIO = sys.stdout) -> 
     return _DEGRADED if report.errors else 0
 
 
-def read_report(world: World) -> Report:
-    """The report of this boot; a run that nobody works on any more has failed.
+def read_report(world: ApplyWorld) -> Report:
+    """The report of this boot; a run whose process has ended has failed.
 
     Raises:
         HostFailure: it cannot be read.
@@ -66,14 +66,14 @@ def read_report(world: World) -> Report:
     """
     text = world.status.read()
     report = Report() if text is None else Report.from_json(text)
-    if report.stage is Stage.RUNNING and _is_free(world):
-        report = replace(report, stage=Stage.DEGRADED, results=(*report.results, _INTERRUPTED))
+    if report.stage is Progress.RUNNING and _is_free(world):
+        report = replace(report, stage=Progress.DEGRADED, results=(*report.results, _INTERRUPTED))
     return report
 
 
 def as_text(report: Report, *, verbose: bool = False) -> str:
     """For people; with ``verbose`` every action."""
-    if report.stage is Stage.NOTHING:
+    if report.stage is Progress.NOTHING:
         return "nothing: no user data were applied since the start of this machine\n"
     lines = [str(report.stage)]
     facts = {
@@ -91,7 +91,7 @@ def as_text(report: Report, *, verbose: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _is_free(world: World) -> bool:
+def _is_free(world: ApplyWorld) -> bool:
     try:
         with world.lock():
             return True

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cloud_config.commands.verbs import Verbs
 from cloud_config.document.findings import Finding
-from cloud_config.document.interpreting import Wishes, interpret
+from cloud_config.document.interpreting import Interpretation, interpret
 from cloud_config.document.substitution import SAMPLES
 from cloud_config.document.yamltree import MAX_BYTES
 from osmodel.faults import InvalidInput
@@ -34,12 +34,12 @@ def add(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the findings of a file."""
-    wishes = checked(user_data(options.file))
-    sys.stdout.write(as_json(wishes.findings) if options.json else as_text(wishes.findings))
-    return EXIT_ERRORS if wishes.has_errors else 0
+    request = checked(user_data(options.file))
+    sys.stdout.write(as_json(request.findings) if options.json else as_text(request.findings))
+    return EXIT_ERRORS if request.has_errors else 0
 
 
-def checked(data: bytes) -> Wishes:
+def checked(data: bytes) -> Interpretation:
     """User data as it would be read on some machine, whose addresses are examples."""
     return interpret(data, SAMPLES)
 

@@ -1,7 +1,7 @@
 """Hold a tree against the table of keys.
 
-Messages and levels are those of coreos-cloudinit's validator: a key nobody
-knows and a value of another type are warnings and left out, a value that is
+Messages and levels are those of coreos-cloudinit's validator: a key that is not
+known and a value of another type are warnings and left out, a value that is
 not allowed is an error.
 
 Source: coreos-cloudinit, config/validate/rules.go (checkStructure, checkValidity).

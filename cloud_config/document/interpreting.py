@@ -20,7 +20,7 @@ from cloud_config.document.userdata import PartKind, classify
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class Interpretation:
     """What the user data asks for.
 
     Attributes:
@@ -41,7 +41,7 @@ class Wishes:
         return any(finding.level is Level.ERROR for finding in self.findings)
 
 
-def interpret(data: bytes, addresses: Mapping[str, str]) -> Wishes:
+def interpret(data: bytes, addresses: Mapping[str, str]) -> Interpretation:
     """Read user data whatever its form; never raises for what is in it.
 
     Args:
@@ -71,6 +71,6 @@ def interpret(data: bytes, addresses: Mapping[str, str]) -> Wishes:
         reading = read(text, first_line=part.line)
         findings.extend([*in_order(unknown, part.line), *reading.findings])
         documents.append(reading.document)
-    return Wishes(
+    return Interpretation(
         merged(documents), tuple(scripts), in_order(findings), frozenset(missing_addresses)
     )

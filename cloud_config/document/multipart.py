@@ -25,7 +25,7 @@ _PARAMETER = re.compile(r';\s*([A-Za-z0-9-]+)\s*=\s*(?:"([^"]*)"|([^\s;"]+))')
 
 
 class UnreadableError(Exception):
-    """A message whose parts cannot be told; the text says why."""
+    """A message whose parts cannot be found; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)

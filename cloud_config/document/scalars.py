@@ -37,7 +37,7 @@ class Resolved(Enum):
 
 
 def resolve(scalar: Scalar) -> Resolved:
-    """What the scalar is when nobody says what it should be."""
+    """What the scalar is by itself, whatever it should be."""
     if scalar.tag.startswith(_PREFIX):
         match scalar.tag.removeprefix(_PREFIX):
             case "bool" | "int" | "float" | "null":

@@ -2,7 +2,7 @@ r"""Put this machine's addresses into the text of user data.
 
 Textual and before any parsing, as coreos-cloudinit does it: ``$private_ipv4``
 becomes the address, ``\$private_ipv4`` becomes ``$private_ipv4``. An address
-nobody knows becomes nothing, with a warning: so it did there.
+that is not known becomes nothing, with a warning: so it did there.
 
 Source: coreos-cloudinit, initialize/env.go (Environment.Apply).
 """

@@ -2,8 +2,8 @@
 
 The tree is built from parser events rather than by PyYAML's composer: that one
 recurses, puts no bound on what aliases expand to, and cannot be told to stop.
-No tag makes an object here; scalars stay text until somebody says what they
-should be (:mod:`cloud_config.document.scalars`).
+No tag makes an object here; scalars stay text, and
+:mod:`cloud_config.document.scalars` says what they are.
 
 Refuses: more than 1 MiB of text, more than 100 000 values counted with aliases
 expanded, nesting deeper than 48, an alias inside of what it names.
@@ -212,7 +212,7 @@ class _Builder:
             self.root = node
             return
         opened = self._stack[-1]
-        # Counted as if aliases were copies, which they are for whoever walks the tree.
+        # Counted as if aliases were copies, which they are for the checks that walk the tree.
         opened.node.weight += node.weight
         if opened.node.weight > MAX_VALUES:
             raise _RefusedError(line, f"more than {MAX_VALUES} values")

@@ -116,6 +116,23 @@ class EnableUnit:
 
 
 @dataclass(frozen=True, slots=True)
+class DisableUnit:
+    """Take back an :class:`EnableUnit` of a former document."""
+
+    name: str
+    runtime: bool
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopUnit:
+    """Stop a unit whose file is taken away, unless the image has one of that name."""
+
+    name: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class CommandUnit:
     """``systemctl VERB --no-block NAME``: a unit that hangs never holds the boot.
 
@@ -131,7 +148,7 @@ class CommandUnit:
 
 @dataclass(frozen=True, slots=True)
 class FormatDisk:
-    """Make a file system on a device that is empty; an occupied one is left and told."""
+    """Make a file system on a device that is empty; an occupied one is left and reported."""
 
     device: str
     format: str
@@ -147,17 +164,7 @@ class RunScript:
     origin: str = "script"
 
 
-Action = (
-    SetHostname
-    | SetTimezone
-    | EnsureUser
-    | AuthorizeKeys
-    | PutFile
-    | RemoveFile
-    | LinkFile
-    | ReloadManager
-    | EnableUnit
-    | CommandUnit
-    | FormatDisk
-    | RunScript
-)
+OfMachine = SetHostname | SetTimezone | EnsureUser | AuthorizeKeys
+OfFiles = PutFile | RemoveFile | LinkFile | FormatDisk
+OfUnits = ReloadManager | EnableUnit | DisableUnit | StopUnit | CommandUnit | RunScript
+Action = OfMachine | OfFiles | OfUnits

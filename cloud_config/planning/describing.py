@@ -8,24 +8,28 @@ from cloud_config.planning.actions import (
     Action,
     AuthorizeKeys,
     CommandUnit,
+    DisableUnit,
     EnableUnit,
     EnsureUser,
     FormatDisk,
     LinkFile,
+    OfFiles,
+    OfUnits,
     PutFile,
     ReloadManager,
     RemoveFile,
     RunScript,
     SetHostname,
     SetTimezone,
+    StopUnit,
 )
 
 
 def summary(action: Action) -> str:
     """One line that says what is done."""
-    if isinstance(action, PutFile | RemoveFile | LinkFile | FormatDisk):
+    if isinstance(action, OfFiles):
         return _of_files(action)
-    if isinstance(action, ReloadManager | EnableUnit | CommandUnit | RunScript):
+    if isinstance(action, OfUnits):
         return _of_units(action)
     match action:
         case SetHostname(name=name):
@@ -34,11 +38,13 @@ def summary(action: Action) -> str:
             return f"set the time zone {name}"
         case EnsureUser():
             return _user(action)
+        case AuthorizeKeys(user=user, keys=(), origin=origin):
+            return f"take back the keys of {origin} from {user}"
         case AuthorizeKeys(user=user, keys=keys):
             return f"let {_counted(len(keys), 'key')} log in as {user}"
 
 
-def _of_files(action: PutFile | RemoveFile | LinkFile | FormatDisk) -> str:
+def _of_files(action: OfFiles) -> str:
     match action:
         case PutFile(path=path):
             owner = f" of {action.owner}" if action.owner else ""
@@ -55,12 +61,16 @@ def _of_files(action: PutFile | RemoveFile | LinkFile | FormatDisk) -> str:
             return f"make a file system on {action.device} if it is empty: {action.format}{label}"
 
 
-def _of_units(action: ReloadManager | EnableUnit | CommandUnit | RunScript) -> str:
+def _of_units(action: OfUnits) -> str:
     match action:
         case ReloadManager():
             return "let systemd read its units again"
         case EnableUnit(name=name, runtime=runtime):
             return f"enable {name}" + (" until the next boot" if runtime else "")
+        case DisableUnit(name=name):
+            return f"disable {name}"
+        case StopUnit(name=name):
+            return f"stop {name} unless the image has it"
         case CommandUnit(verb=verb, name=name, only_if_changed=on_change):
             return f"{verb} {name}" + (" if its files changed" if on_change else "")
         case RunScript(content=content):
@@ -85,6 +95,18 @@ def as_table(action: Action) -> Mapping[str, object]:
 
 
 def _keys(action: Action) -> Mapping[str, object]:
+    if isinstance(action, OfFiles):
+        return _keys_of_files(action)
+    match action:
+        case AuthorizeKeys():
+            return {"user": action.user, "keys": len(action.keys)}
+        case ReloadManager() | RunScript():
+            return {}
+        case _:
+            return {"name": action.name}
+
+
+def _keys_of_files(action: OfFiles) -> Mapping[str, object]:
     match action:
         case PutFile():
             return {
@@ -97,11 +119,5 @@ def _keys(action: Action) -> Mapping[str, object]:
             return {"path": action.path, "target": action.target}
         case RemoveFile():
             return {"path": action.path}
-        case EnableUnit() | CommandUnit() | SetHostname() | SetTimezone() | EnsureUser():
-            return {"name": action.name}
-        case AuthorizeKeys():
-            return {"user": action.user, "keys": len(action.keys)}
         case FormatDisk():
             return {"device": action.device, "format": action.format}
-        case ReloadManager() | RunScript():
-            return {}

@@ -1,7 +1,7 @@
 r"""Values made safe for the kinds of files that are generated.
 
 Each function returns :class:`Escaped`, the only text a template may output, so
-that a value that nobody thought about cannot get into a file. None of the
+that a value without an escape cannot get into a file. None of the
 formats has an escape for everything: line breaks and other control characters
 are refused in all of them, for in a unit file they would begin a new setting.
 

@@ -3,7 +3,7 @@
 etcd 3.5 reads ``ETCD_<OPTION>`` as etcd 2 did, and has all its options but
 four. Two of those were short forms of others, one has another name; what has
 nothing to become is reported, for etcd 3.5 only warns about an unknown variable
-in a log that nobody reads.
+in its own log.
 
 Source: ``etcd --help`` of 3.5.16; etcd 2.3 Documentation/configuration.md.
 """
@@ -17,7 +17,7 @@ from cloud_config.document.model import Unit
 from cloud_config.planning.facts import Facts
 from cloud_config.planning.options import Options
 from cloud_config.planning.services import drop_in, restarted
-from cloud_config.planning.share import Share, told, total, warned
+from cloud_config.planning.share import Share, info, total, warning
 
 UNIT = "etcd.service"
 OLD_UNIT = "etcd2.service"
@@ -63,7 +63,7 @@ def etcd2(options: Options, units: Sequence[Unit], facts: Facts) -> Share:
     share += total((_changed(kept), _risky(kept), _literal(kept)))
     if not facts.has_unit(UNIT):
         message = f"{_ORIGIN}: this image has no {UNIT}; the settings are kept for it"
-        share += told(message, kept.line())
+        share += info(message, kept.line())
     if not translated:
         return share
     environment = {f"ETCD_{key.upper()}": value for key, value in translated.items()}
@@ -83,7 +83,7 @@ def _state_directories(options: Mapping[str, str]) -> list[str]:
 
 
 def _translated(options: Mapping[str, str]) -> dict[str, str]:
-    """What etcd 3.5 is told; an option's own name wins over a short form of it."""
+    """What etcd 3.5 gets; an option's own name wins over a short form of it."""
     found = {key: value for key, value in options.items() if key in OPTIONS}
     for key, (file, switch) in _SHORT_FORMS.items():
         if key in options:
@@ -100,12 +100,12 @@ def _changed(options: Options) -> Share:
     if _is_true(options.values, "debug"):
         became["debug"] = "log_level=debug"
     remarks = [
-        told(f"{_ORIGIN}.{key}: became {new} for etcd 3.5", options.line(key))
+        info(f"{_ORIGIN}.{key}: became {new} for etcd 3.5", options.line(key))
         for key, new in became.items()
         if key in options.values
     ]
     remarks += [
-        warned(f"{_ORIGIN}.{key}: no longer exists and is left out: {reason}", options.line(key))
+        warning(f"{_ORIGIN}.{key}: no longer exists and is left out: {reason}", options.line(key))
         for key, reason in GONE.items()
         if key in options.values
     ]
@@ -116,11 +116,11 @@ def _risky(options: Options) -> Share:
     """Remarks about options that do what they say, which is hardly what is wanted."""
     share = Share()
     if options.values.get("proxy", "off") != "off":
-        share += warned(
+        share += warning(
             f"{_ORIGIN}.proxy: etcd 3.5 forwards the v2 protocol only", options.line("proxy")
         )
     if _is_true(options.values, "force_new_cluster"):
-        share += warned(
+        share += warning(
             f"{_ORIGIN}.force_new_cluster: forgets the other members at every start; "
             "take it out when the cluster is back",
             options.line("force_new_cluster"),
@@ -131,7 +131,7 @@ def _risky(options: Options) -> Share:
 def _literal(options: Options) -> Share:
     """Some documents relied on values being pasted into the unit, where ``%H`` is the name."""
     return total(
-        warned(
+        warning(
             f"{_ORIGIN}.{key}: % is taken as it is, not as a specifier of systemd",
             options.line(key),
         )

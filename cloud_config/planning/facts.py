@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from cloud_config.sources.metadata import Metadata
+from cloud_config.planning.metadata import Metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,5 +40,5 @@ class Facts:
         return replace(self, units=self.units.union(names))
 
     def has_unit(self, name: str) -> bool:
-        """Whether a unit of that name can be started; yes if nobody looked."""
+        """Whether a unit of that name can be started; yes if the units are not known."""
         return self.units is None or name in self.units

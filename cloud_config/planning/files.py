@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from cloud_config.document.model import FileToWrite
+from cloud_config.document.places import checked_path
 from cloud_config.planning.actions import PutFile
 from cloud_config.planning.environmentfiles import merged
 from cloud_config.planning.options import Options
-from cloud_config.planning.places import checked_path
 from cloud_config.planning.rendering import render
-from cloud_config.planning.share import Share, generated, refused, total, warned
+from cloud_config.planning.share import Share, error, generated, total, warning
 from osmodel.faults import InvalidInput
 
 ENVIRONMENT = "/etc/environment"
@@ -36,7 +36,7 @@ def _written(item: FileToWrite) -> Share:
     try:
         path = checked_path(item.path)
     except InvalidInput as fault:
-        return refused(f"write_files: {fault}", item.line)
+        return error(f"write_files: {fault}", item.line)
     made = PutFile(path, item.content, "write_files", item.permissions, item.owner)
     return Share(files=(made,))
 
@@ -66,9 +66,9 @@ def hosts(manage: str, hostname: str) -> Share:
     if not manage:
         return Share()
     if manage != "localhost":
-        return refused("manage_etc_hosts: only localhost is possible")
+        return error("manage_etc_hosts: only localhost is possible")
     if not is_host_name(hostname):
-        return warned("manage_etc_hosts: the machine has no name yet; /etc/hosts is left alone")
+        return warning("manage_etc_hosts: the machine has no name yet; /etc/hosts is left alone")
     return Share(files=(generated(HOSTS, "hosts", "manage_etc_hosts", hostname=hostname),))
 
 
@@ -80,12 +80,12 @@ def environment(addresses: Mapping[str, str], present: str) -> Share:
     try:
         content = merged(present.splitlines(), settings)
     except InvalidInput as fault:
-        return refused(f"{ENVIRONMENT}: a line of it {fault}; it is left alone")
+        return error(f"{ENVIRONMENT}: a line of it {fault}; it is left alone")
     return Share(files=(PutFile(ENVIRONMENT, content, "metadata"),))
 
 
 def without_overwritten(share: Share) -> Share:
-    """Each path written once: the last one asked for wins, and that is told."""
+    """Each path written once: the last one asked for wins, with a warning."""
     last: dict[str, PutFile] = {}
     for action in share.files:
         if isinstance(action, PutFile):
@@ -95,11 +95,11 @@ def without_overwritten(share: Share) -> Share:
     wins = set(map(id, last.values()))
     lost = [a for a in share.files if isinstance(a, PutFile) and id(a) not in wins]
     files = tuple(a for a in share.files if not isinstance(a, PutFile) or id(a) in wins)
-    told = total(map(_overwritten, lost, (last[action.path] for action in lost)))
-    return replace(share, files=files) + told
+    lost_ones = total(map(_overwritten, lost, (last[action.path] for action in lost)))
+    return replace(share, files=files) + lost_ones
 
 
 def _overwritten(loser: PutFile, winner: PutFile) -> Share:
-    return warned(
+    return warning(
         f"{loser.path}: written by {loser.origin} and {winner.origin}; {winner.origin} wins"
     )

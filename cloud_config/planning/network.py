@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cloud_config.document.model import NamedText, Ntp
 from cloud_config.planning.actions import CommandUnit, LinkFile
-from cloud_config.planning.share import Share, generated, refused, total, verbatim
+from cloud_config.planning.share import Share, error, generated, total, verbatim
 from cloud_config.planning.unitnames import check_network
 from osmodel.faults import InvalidInput
 
@@ -28,7 +28,7 @@ def _network_file(item: NamedText) -> Share:
         path = f"/etc/systemd/network/{check_network(item.name)}"
         made = verbatim(path, item.content, NETWORK)
     except InvalidInput as fault:
-        return refused(f"network.units: {fault}", item.line)
+        return error(f"network.units: {fault}", item.line)
     return Share(units=(made,), restarts=(networkd_restart(),))
 
 
@@ -53,7 +53,7 @@ def time_servers(ntp: Ntp | None) -> Share:
     ):
         good = [host for host in hosts if _HOST.fullmatch(host)]
         if len(good) < len(hosts):
-            share += refused(f"ntp.{key}: what is no host name or address is left out")
+            share += error(f"ntp.{key}: what is no host name or address is left out")
         if good:
             servers.append((name, " ".join(good)))
     if servers:

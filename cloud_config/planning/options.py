@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from cloud_config.planning.escaping import line
-from cloud_config.planning.share import WHOLE, Share, refused, total
+from cloud_config.planning.share import WHOLE, Share, error, total
 from osmodel.faults import InvalidInput
 
 
@@ -43,7 +43,7 @@ class Options:
                 bad[key] = fault
         kept = {key: value for key, value in self.values.items() if value and key not in bad}
         complaints = (
-            refused(f"{self.name}.{key} {fault}; it is left out", self.line(key))
+            error(f"{self.name}.{key} {fault}; it is left out", self.line(key))
             for key, fault in bad.items()
         )
         return replace(self, values=kept), total(complaints)

@@ -41,7 +41,7 @@ from cloud_config.planning.network import network, time_servers
 from cloud_config.planning.options import Options
 from cloud_config.planning.quadlets import quadlets
 from cloud_config.planning.services import flannel, fleet
-from cloud_config.planning.share import Share, told, total, warned
+from cloud_config.planning.share import Share, info, total, warning
 from cloud_config.planning.storage import storage
 from cloud_config.planning.units import units
 from cloud_config.planning.updates import settings
@@ -99,14 +99,14 @@ def _names(document: Document, facts: Facts) -> Share:
         if is_host_name(short := kernel_name(name)):
             share += Share(files=(SetHostname(short, origin),))
             if short != name:
-                share += told(f"{origin}: the kernel takes no name of this length; now {short}")
+                share += info(f"{origin}: the kernel takes no name of this length; now {short}")
             break
         if name:
-            share += warned(f"{origin}: no name that a machine can have; it is left alone")
+            share += warning(f"{origin}: no name that a machine can have; it is left alone")
     if _ZONE.fullmatch(document.timezone):
         share += Share(files=(SetTimezone(document.timezone),))
     elif document.timezone:
-        share += warned("timezone: no name of a zone; it is left alone")
+        share += warning("timezone: no name of a zone; it is left alone")
     return share
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from cloud_config.document.model import NamedText
 from cloud_config.planning.actions import Action, CommandUnit
-from cloud_config.planning.share import Share, refused, total, verbatim
+from cloud_config.planning.share import Share, error, total, verbatim
 from osmodel.faults import InvalidInput
 
 PLACE = "/etc/containers/systemd"
@@ -33,7 +33,7 @@ def _quadlet(item: NamedText) -> Share:
         service = service_of(item.name, item.content)
         made = verbatim(f"{PLACE}/{item.name}", item.content, origin)
     except InvalidInput as fault:
-        return refused(f"podman.quadlets: {fault}", item.line)
+        return error(f"podman.quadlets: {fault}", item.line)
     return Share(units=(made,), commands=_starting(item, service, origin))
 
 

@@ -51,17 +51,17 @@ def total(shares: Iterable[Share]) -> Share:
     )
 
 
-def refused(message: str, line_number: int = WHOLE) -> Share:
+def error(message: str, line_number: int = WHOLE) -> Share:
     """Nothing but an error."""
     return Share(findings=(Finding(line_number, Level.ERROR, message),))
 
 
-def warned(message: str, line_number: int = WHOLE) -> Share:
+def warning(message: str, line_number: int = WHOLE) -> Share:
     """Nothing but a warning."""
     return Share(findings=(Finding(line_number, Level.WARNING, message),))
 
 
-def told(message: str, line_number: int = WHOLE) -> Share:
+def info(message: str, line_number: int = WHOLE) -> Share:
     """Nothing but a remark."""
     return Share(findings=(Finding(line_number, Level.INFO, message),))
 
@@ -69,7 +69,7 @@ def told(message: str, line_number: int = WHOLE) -> Share:
 def generated(
     path: str, template: str, origin: str, mode: int = 0o644, **values: object
 ) -> PutFile:
-    """A file from a template that is told its origin.
+    """A file from a template that names its origin.
 
     Raises:
         InvalidInput: see :func:`render`.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cloud_config.document.model import Filesystem
+from cloud_config.document.places import checked_device, mount_point
 from cloud_config.planning.actions import (
     Action,
     CommandUnit,
@@ -18,8 +19,7 @@ from cloud_config.planning.actions import (
     PutFile,
     ReloadManager,
 )
-from cloud_config.planning.places import checked_device, mount_point
-from cloud_config.planning.share import Share, generated, refused
+from cloud_config.planning.share import Share, error, generated
 from cloud_config.planning.unitnames import from_path, instance
 from osmodel.faults import InvalidInput
 
@@ -40,10 +40,10 @@ def storage(items: Sequence[Filesystem], links: Mapping[str, str]) -> Share:
             where = mount_point(item.path, links)
             made = _mount(item, name := from_path(where, "mount"), where)
         except InvalidInput as fault:
-            share += refused(f"{ORIGIN}: {fault}", item.line)
+            share += error(f"{ORIGIN}: {fault}", item.line)
             continue
         if name in mounts:
-            share += refused(f"{ORIGIN}: {item.path}: two disks for one place", item.line)
+            share += error(f"{ORIGIN}: {item.path}: two disks for one place", item.line)
         else:
             mounts[name] = made
             share += Share(files=(formatting,))

@@ -14,7 +14,7 @@ from cloud_config.planning import etcd
 from cloud_config.planning.actions import Action, CommandUnit, EnableUnit, LinkFile
 from cloud_config.planning.facts import Facts
 from cloud_config.planning.network import NETWORK, networkd_restart
-from cloud_config.planning.share import Share, refused, told, total, verbatim, warned
+from cloud_config.planning.share import Share, error, info, total, verbatim, warning
 from cloud_config.planning.unitnames import check_drop_in, check_unit, is_network
 from osmodel.faults import InvalidInput
 
@@ -30,7 +30,7 @@ def _checked(item: Unit, facts: Facts) -> Share:
     try:
         check_unit(item.name)
     except InvalidInput as fault:
-        return refused(f"{ORIGIN}: {fault}", item.line)
+        return error(f"{ORIGIN}: {fault}", item.line)
     successor, remark = _successor(item, facts)
     return remark + _unit(successor)
 
@@ -39,7 +39,7 @@ def _successor(item: Unit, facts: Facts) -> tuple[Unit, Share]:
     """etcd2.service by the name it has in this image, unless the document brings its own."""
     if item.name != etcd.OLD_UNIT or item.content or not facts.has_unit(etcd.UNIT):
         return item, Share()
-    remark = told(f"{ORIGIN}: {etcd.OLD_UNIT} is called {etcd.UNIT} here", item.line)
+    remark = info(f"{ORIGIN}: {etcd.OLD_UNIT} is called {etcd.UNIT} here", item.line)
     return replace(item, name=etcd.UNIT), remark
 
 
@@ -56,14 +56,14 @@ def _text(item: Unit, place: str, origin: str) -> Share:
     if not item.content:
         return Share()
     if item.mask:
-        return warned(
+        return warning(
             f"{ORIGIN}: {item.name} has content and is masked; the content is not written",
             item.line,
         )
     try:
         return Share(units=(verbatim(f"{place}/{item.name}", item.content, origin),))
     except InvalidInput as fault:
-        return refused(f"{ORIGIN}: {item.name}: content: {fault}", item.line)
+        return error(f"{ORIGIN}: {item.name}: content: {fault}", item.line)
 
 
 def _drop_ins(item: Unit, place: str, origin: str) -> Share:
@@ -77,16 +77,16 @@ def _drop_in(item: Unit, fragment: DropIn, place: str, origin: str) -> Share:
         path = f"{place}/{item.name}.d/{check_drop_in(fragment.name)}"
         return Share(units=(verbatim(path, fragment.content, origin),))
     except InvalidInput as fault:
-        return refused(f"{ORIGIN}: {item.name}: drop_ins: {fault}", item.line)
+        return error(f"{ORIGIN}: {item.name}: drop_ins: {fault}", item.line)
 
 
 def _enabling(item: Unit) -> Share:
     if not item.enable:
         return Share()
     if is_network(item.name):
-        return told(f"{ORIGIN}: {item.name} needs no enabling, networkd reads it", item.line)
+        return info(f"{ORIGIN}: {item.name} needs no enabling, networkd reads it", item.line)
     if item.mask:
-        return warned(f"{ORIGIN}: {item.name} is masked; it is not enabled", item.line)
+        return warning(f"{ORIGIN}: {item.name} is masked; it is not enabled", item.line)
     return Share(units=(EnableUnit(item.name, item.runtime, ORIGIN),))
 
 
@@ -97,7 +97,7 @@ def _command(item: Unit) -> Share:
     if not item.command:
         return Share()
     if item.mask and item.command not in {"stop", "try-restart"}:
-        return warned(f"{ORIGIN}: {item.name} is masked; {item.command} is not done", item.line)
+        return warning(f"{ORIGIN}: {item.name} is masked; {item.command} is not done", item.line)
     command: Action = CommandUnit(item.command, item.name, ORIGIN)
     return Share(commands=(command,))
 

@@ -2,7 +2,7 @@
 
 Both programs read fragments below ``config.d``. ``update.conf`` and the drop-in
 of locksmithd are written as well, for what still reads them; a password goes
-into the fragment only, which nobody but root may read: a unit's environment is
+into the fragment only, which root alone may read: a unit's environment is
 open to everyone.
 """
 
@@ -16,7 +16,7 @@ from cloud_config.planning.environmentfiles import NOTE, merged, without_ours
 from cloud_config.planning.facts import Facts
 from cloud_config.planning.options import Options
 from cloud_config.planning.services import drop_in
-from cloud_config.planning.share import Share, generated, refused, told, total
+from cloud_config.planning.share import Share, error, generated, info, total
 from osmodel.faults import InvalidInput
 
 UPDATE_CONF = "/etc/coreos/update.conf"
@@ -62,7 +62,7 @@ def _update_conf(update: Mapping[str, str], facts: Facts) -> Share:
     try:
         content = merged(present, names, note=f"{NOTE} {_UPDATE}")
     except InvalidInput as fault:
-        return refused(f"{UPDATE_CONF}: a line of it {fault}; it is left alone")
+        return error(f"{UPDATE_CONF}: a line of it {fault}; it is left alone")
     return Share(files=(PutFile(UPDATE_CONF, content, _UPDATE),))
 
 
@@ -94,7 +94,7 @@ def _locksmith(update: Options, locksmith: Options, facts: Facts) -> Share:
     if strategy != "off" and not facts.has_unit(LOCKSMITHD):
         line = (locksmith if locksmith.values else update).line()
         message = f"{origin}: this image has no {LOCKSMITHD}; the settings are kept for it"
-        return share + told(message, line)
+        return share + info(message, line)
     return share + _locksmith_commands(strategy, origin, facts)
 
 
@@ -105,7 +105,7 @@ def _window_length(locksmith: Options) -> tuple[int | None, Share]:
     try:
         return parse_duration(text), Share()
     except InvalidInput as fault:
-        return None, refused(
+        return None, error(
             f"{locksmith.name}.window_length: {fault}", locksmith.line("window_length")
         )
 

@@ -1,9 +1,9 @@
 """Azure: ``ovf-env.xml`` on the provisioning medium, and the metadata service.
 
 The medium has the custom data, the name and the keys of the user that was asked
-for; it is there until somebody takes it out. The service knows the addresses
+for; it is there until an operator takes it out. The service knows the addresses
 and the instance, and has "user data", which may be changed later. Custom data
-wins over user data. Keys go to ``core``, whatever user the portal was told, and
+wins over user data. Keys go to ``core``, whatever user the portal was given, and
 its password is not used.
 
 Source: Azure Instance Metadata Service (api-version 2021-08-01); cloud-init
@@ -17,8 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from cloud_config.planning.metadata import Metadata, address, cleaned_keys
 from cloud_config.sources.jsonpath import at, items_at, text_at
-from cloud_config.sources.metadata import Metadata, address, cleaned_keys
 from cloud_config.sources.seed import Seed, from_base64, given
 from cloud_config.sources.service import Service
 from hostio.disk.media import small_file

@@ -1,6 +1,6 @@
 """Which sources to read, in which order, and when. Pure.
 
-What somebody put before this machine on purpose goes before what its platform
+What an operator gave to this machine on purpose goes before what its platform
 has, and that before what came with its disk. The first user data found counts;
 metadata is completed along the way.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from cloud_config.sources.detect import Surroundings
+from cloud_config.sources.detect import Detected
 from cloud_config.sources.platforms import Platform, platform_of
 
 
@@ -62,10 +62,10 @@ def stage_of(source: Source) -> Stage:
     return Stage.NETWORK if source in _NETWORKED else Stage.LOCAL
 
 
-def sources_of(surroundings: Surroundings) -> tuple[Source, ...]:
+def sources_of(detected: Detected) -> tuple[Source, ...]:
     """The sources that this machine may have, the most wanted first."""
-    asked_for = (Source.URL,) if surroundings.url else ()
-    platform = platform_of(surroundings.firmware)
+    asked_for = (Source.URL,) if detected.url else ()
+    platform = platform_of(detected.firmware)
     own = () if platform is None else (_source_of(platform),)
     return (*asked_for, *_BEFORE, *own, *_BEHIND)
 

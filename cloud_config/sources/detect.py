@@ -1,4 +1,4 @@
-"""What this machine can say about itself without asking anybody."""
+"""Datasource detection: what this machine says of itself before any source is asked."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from cloud_config.planning.metadata import Metadata
 from cloud_config.sources.jsonpath import items_at, text_at
-from cloud_config.sources.metadata import Metadata
 from cloud_config.sources.platforms import Firmware
 from hostio.system.runner import Command, Runner
 from osmodel.faults import HostFailure
@@ -27,7 +27,7 @@ _NO_UUIDS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Detected:
     """Facts that are there before any network.
 
     Attributes:
@@ -51,12 +51,12 @@ class Surroundings:
         return f"machine-{self.machine_id}" if uuid in _NO_UUIDS else f"firmware-{uuid}"
 
 
-def look_around(root: Path) -> Surroundings:
+def detect(root: Path) -> Detected:
     """Read the facts below ``root``; what cannot be read is empty."""
     tables = root / "sys" / "class" / "dmi" / "id"
     firmware = Firmware(**{item.name: _line(tables / item.name) for item in fields(Firmware)})
     machine_id = _line(root / "etc" / "machine-id")
-    return Surroundings(firmware, url_parameter(_line(root / "proc" / "cmdline")), machine_id)
+    return Detected(firmware, url_parameter(_line(root / "proc" / "cmdline")), machine_id)
 
 
 def url_parameter(command_line: str) -> str:
@@ -70,7 +70,7 @@ def url_parameter(command_line: str) -> str:
 
 
 def own_addresses(runner: Runner) -> Metadata:
-    """The addresses of this machine's links, as metadata; empty if none can be told.
+    """The addresses of this machine's links, as metadata; empty if none are known.
 
     A machine with one kind of address alone, private or public, is reached at
     it from both sides: each stands in for the other.

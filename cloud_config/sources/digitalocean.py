@@ -5,8 +5,8 @@ Source: DigitalOcean, "Droplet Metadata API", ``/metadata/v1.json``.
 
 from __future__ import annotations
 
+from cloud_config.planning.metadata import Metadata, address, cleaned_keys
 from cloud_config.sources.jsonpath import at, items_at, text_at
-from cloud_config.sources.metadata import Metadata, address, cleaned_keys
 from cloud_config.sources.seed import Seed, given
 from cloud_config.sources.service import Service
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cloud_config.sources.metadata import Metadata, address, cleaned_keys
+from cloud_config.planning.metadata import Metadata, address, cleaned_keys
 from cloud_config.sources.seed import Seed, given
 from cloud_config.sources.service import Refused, Service
 from osmodel.faults import UntrustedData

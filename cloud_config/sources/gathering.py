@@ -1,6 +1,6 @@
 """Go through this machine's sources until it is known what it shall be.
 
-A source that fails is told and passed over: the next one may still make the
+A source that fails is reported and passed over: the next one may still make the
 machine reachable.
 """
 
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from cloud_config.planning.metadata import Metadata
 from cloud_config.sources import reading
 from cloud_config.sources.choosing import Source, Stage, sources_of, stage_of
-from cloud_config.sources.detect import Surroundings
-from cloud_config.sources.metadata import Metadata
+from cloud_config.sources.detect import Detected
 from cloud_config.sources.seed import Seed
-from cloud_config.sources.world import World
+from cloud_config.sources.world import SourcesWorld
 from osmodel.faults import Fault
 
 
@@ -45,15 +45,15 @@ class Gathered:
         return not self.source
 
 
-def gather(world: World, surroundings: Surroundings, stage: Stage) -> Gathered:
+def gather(world: SourcesWorld, detected: Detected, stage: Stage) -> Gathered:
     """Read the sources in their order, as far as the stage allows."""
     found = Gathered(Metadata())
-    for source in sources_of(surroundings):
+    for source in sources_of(detected):
         if stage is Stage.LOCAL and stage_of(source) is Stage.NETWORK:
             found = replace(found, waits_for=source)
             break
         try:
-            seed = reading.read(source, world)
+            seed = reading.read(source, world, url=detected.url)
             if seed is not None and seed.user_data is None and seed.url:
                 if stage is Stage.LOCAL:
                     found = replace(found, waits_for=source)
@@ -67,7 +67,7 @@ def gather(world: World, surroundings: Surroundings, stage: Stage) -> Gathered:
             found = _with(found, source, seed)
         if found.user_data is not None:
             break
-    known = Metadata(instance_id=surroundings.instance_id)
+    known = Metadata(instance_id=detected.instance_id)
     return replace(found, metadata=found.metadata.completed_by(known))
 
 
@@ -87,7 +87,7 @@ def with_own_addresses(metadata: Metadata, own: Metadata) -> Metadata:
     """Metadata with the machine's own addresses where its source leaves them open.
 
     A service of the platform that names any address has named all there are: a
-    machine without a public address must not be told that it has one.
+    machine without a public address must not believe that it has one.
     """
     said_by_service = metadata.source in {
         source for source in Source if stage_of(source) is Stage.NETWORK

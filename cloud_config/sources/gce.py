@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from cloud_config.planning.metadata import Metadata, address, cleaned_keys
 from cloud_config.sources.jsonpath import at, text_at
-from cloud_config.sources.metadata import Metadata, address, cleaned_keys
 from cloud_config.sources.seed import Seed, from_base64, given
 from cloud_config.sources.service import Service, parsed_object
 from osmodel.faults import UntrustedData
@@ -28,7 +28,7 @@ def read_service(service: Service) -> Seed:
     Raises:
         TransientFailure: no answer before the deadline.
         InvalidInput: the user data is too long.
-        UntrustedData: somebody else answers, or the answer is broken.
+        UntrustedData: another server answers, or the answer is broken.
     """
     answer = replace(service, headers={"Metadata-Flavor": "Google"}).ask(_EVERYTHING)
     if answer is None or answer.headers.get(_FLAVOR, "").lower() != "google":

@@ -5,8 +5,8 @@ Source: Hetzner Cloud API, "Server Metadata"; cloud-init 25.1, "Hetzner".
 
 from __future__ import annotations
 
+from cloud_config.planning.metadata import Metadata, address, cleaned_keys
 from cloud_config.sources.jsonpath import items_at, text_at
-from cloud_config.sources.metadata import Metadata, address, cleaned_keys
 from cloud_config.sources.nocloud import parsed_yaml
 from cloud_config.sources.seed import Seed, given
 from cloud_config.sources.service import Service

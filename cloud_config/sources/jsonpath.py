@@ -1,4 +1,4 @@
-"""Look into nested JSON that somebody else wrote, without believing its shape. Pure."""
+"""Look into nested JSON of other programs, without believing its shape. Pure."""
 
 from __future__ import annotations
 

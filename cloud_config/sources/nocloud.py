@@ -15,8 +15,8 @@ from pathlib import Path
 
 import yaml
 
+from cloud_config.planning.metadata import Metadata, cleaned_keys
 from cloud_config.sources.jsonpath import at, items_at, text_at
-from cloud_config.sources.metadata import Metadata, cleaned_keys
 from cloud_config.sources.seed import LARGEST_USER_DATA, Seed, given
 from hostio.disk.media import small_file
 from osmodel.faults import UntrustedData

@@ -14,8 +14,8 @@ import ipaddress
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from cloud_config.planning.metadata import Metadata, address, cleaned_keys
 from cloud_config.sources.jsonpath import at, items_at, text_at
-from cloud_config.sources.metadata import Metadata, address, cleaned_keys
 from cloud_config.sources.seed import Seed, given
 from cloud_config.sources.service import Service, parsed_object
 from hostio.disk.media import small_file

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 
+from cloud_config.planning.metadata import Metadata
 from cloud_config.sources import (
     azure,
-    detect,
     digitalocean,
     ec2,
     gce,
@@ -18,10 +18,9 @@ from cloud_config.sources import (
     vmware,
 )
 from cloud_config.sources.choosing import Source
-from cloud_config.sources.metadata import Metadata
 from cloud_config.sources.seed import LARGEST_USER_DATA, Seed, given
 from cloud_config.sources.service import Service
-from cloud_config.sources.world import World
+from cloud_config.sources.world import SourcesWorld
 from hostio.disk.media import small_file
 from hostio.net.fetch import ResumingStream, shown
 from osmodel.faults import HostFailure, InvalidInput
@@ -36,21 +35,24 @@ BOOT_FILES = ("cloud-config.yml", "cloud-config.yaml", "user-data")
 ReadDirectory = Callable[[Path], Seed | None]
 
 
-def read(source: Source, world: World) -> Seed | None:
+def read(source: Source, world: SourcesWorld, *, url: str = "") -> Seed | None:
     """What a source has, or ``None`` if it is not there or has nothing.
+
+    Args:
+        source: one of those that were detected.
+        world: how it is read.
+        url: of the kernel command line, for the source of that name.
 
     Raises:
         Fault: it is there and cannot be read; which kind says why.
     """
+    if source is Source.URL:
+        return fetched(world, url, source)
     return _READERS[source](world)
 
 
-def _url(world: World) -> Seed | None:
-    return fetched(world, detect.look_around(world.root).url, Source.URL)
-
-
-def fetched(world: World, url: str, source: Source) -> Seed:
-    """The document at a URL, with the patience of the fetcher.
+def fetched(world: SourcesWorld, url: str, source: Source) -> Seed:
+    """The document at a URL, with the time-outs of the fetcher.
 
     Raises:
         TransientFailure: it cannot be had.
@@ -66,7 +68,7 @@ def fetched(world: World, url: str, source: Source) -> Seed:
     return Seed(Metadata(source=source), given(content))
 
 
-def _credential(world: World) -> Seed | None:
+def _credential(world: SourcesWorld) -> Seed | None:
     if world.credentials is None:
         return None
     user_data = small_file(world.credentials / USER_DATA_CREDENTIAL, LARGEST_USER_DATA + 1)
@@ -77,20 +79,22 @@ def _credential(world: World) -> Seed | None:
     return Seed(metadata, given(user_data))
 
 
-def _nocloud(world: World) -> Seed | None:
+def _nocloud(world: SourcesWorld) -> Seed | None:
     return _first_labelled(world, nocloud.LABELS, nocloud.read_directory)
 
 
-def _config_drive(world: World) -> Seed | None:
+def _config_drive(world: SourcesWorld) -> Seed | None:
     return _first_labelled(world, openstack.LABELS, openstack.read_directory)
 
 
-def _first_labelled(world: World, labels: Iterable[str], read_it: ReadDirectory) -> Seed | None:
+def _first_labelled(
+    world: SourcesWorld, labels: Iterable[str], read_it: ReadDirectory
+) -> Seed | None:
     nodes = [node for label in labels for node in world.media.labelled(label)]
     return _first_on(world, nodes, read_it)
 
 
-def _first_on(world: World, nodes: Iterable[Path], read_it: ReadDirectory) -> Seed | None:
+def _first_on(world: SourcesWorld, nodes: Iterable[Path], read_it: ReadDirectory) -> Seed | None:
     for node in nodes:
         with world.media.opened(node) as directory:
             seed = read_it(directory)
@@ -99,12 +103,12 @@ def _first_on(world: World, nodes: Iterable[Path], read_it: ReadDirectory) -> Se
     return None
 
 
-def _service(world: World) -> Service:
+def _service(world: SourcesWorld) -> Service:
     deadline = world.clock.monotonic() + world.settings.deadline_s
     return Service(world.http, world.clock, world.metadata_address, deadline)
 
 
-def _azure(world: World) -> Seed | None:
+def _azure(world: SourcesWorld) -> Seed | None:
     medium = None
     for node in world.media.optical():
         try:
@@ -115,15 +119,15 @@ def _azure(world: World) -> Seed | None:
     return azure.combined(medium, azure.read_service(_service(world)))
 
 
-def _ec2(world: World) -> Seed:
+def _ec2(world: SourcesWorld) -> Seed:
     return ec2.read_service(_service(world), allow_v1=world.settings.allow_imds_v1)
 
 
-def _vmware(world: World) -> Seed | None:
+def _vmware(world: SourcesWorld) -> Seed | None:
     return vmware.read_variables(world.variables)
 
 
-def _boot_partition(world: World) -> Seed | None:
+def _boot_partition(world: SourcesWorld) -> Seed | None:
     if not world.settings.local_files:
         return None
     return _first_on(world, world.media.boot_partition(), _boot_files)
@@ -138,22 +142,21 @@ def _boot_files(directory: Path) -> Seed | None:
     return Seed(nocloud.parse_metadata(described or b"", Source.BOOT_PARTITION), user_data)
 
 
-def _state(world: World) -> Seed | None:
+def _state(world: SourcesWorld) -> Seed | None:
     seed = nocloud.read_directory(world.root / STATE_DIRECTORY, Source.STATE)
     return seed or _file(world, STATE_FILE, Source.STATE)
 
 
-def _image(world: World) -> Seed | None:
+def _image(world: SourcesWorld) -> Seed | None:
     return _file(world, IMAGE_FILE, Source.IMAGE)
 
 
-def _file(world: World, path: Path, source: Source) -> Seed | None:
+def _file(world: SourcesWorld, path: Path, source: Source) -> Seed | None:
     content = given(small_file(world.root / path, LARGEST_USER_DATA + 1))
     return None if content is None else Seed(Metadata(source=source), content)
 
 
-_READERS: Mapping[Source, Callable[[World], Seed | None]] = {
-    Source.URL: _url,
+_READERS: Mapping[Source, Callable[[SourcesWorld], Seed | None]] = {
     Source.CREDENTIAL: _credential,
     Source.NOCLOUD: _nocloud,
     Source.CONFIG_DRIVE: _config_drive,

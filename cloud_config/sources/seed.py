@@ -6,7 +6,7 @@ import base64
 import binascii
 from dataclasses import dataclass, field
 
-from cloud_config.sources.metadata import Metadata
+from cloud_config.planning.metadata import Metadata
 from osmodel.faults import InvalidInput, UntrustedData
 
 LARGEST_USER_DATA = 1 << 20  # bytes, as coreos-cloudinit
@@ -18,7 +18,7 @@ class Seed:
 
     Attributes:
         metadata: facts about the machine; its ``source`` names the place.
-        user_data: as found; a secret. ``None`` if nobody set any.
+        user_data: as found; a secret. ``None`` if none were set.
         remarks: one line each, about parts that were there and are not used.
         url: where the user data is instead, if the source only says that.
         is_forgetful: whether user data that are not there may have been there

@@ -2,11 +2,11 @@
 
 At boot a service may come up after the machine, so a refused connection, a
 time-out and a server's error are asked again: after 0.1 s, then twice as long
-each time, at most 30 s. A missing item is an answer: services tell by it that
-nobody set one. So is a refusal, which time does not change.
+each time, at most 30 s. A missing item is an answer: services say by it that
+none was set. So is a refusal, which time does not change.
 
 One deadline holds for all the questions to one service: a machine whose
-service is ill comes up late once, not once per item.
+service is unreachable comes up late once, not once per item.
 """
 
 from __future__ import annotations

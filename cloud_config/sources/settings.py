@@ -23,8 +23,8 @@ class Settings:
 
     Attributes:
         allow_imds_v1: ask EC2's metadata service without a session token if it
-            gives none. Off: whoever can make this machine fetch a URL could
-            read its user data.
+            gives none. Off: an attacker who can make this machine fetch a
+            URL could read its user data.
         deadline_s: seconds that all questions to one metadata service may take.
             Five minutes, as coreos-cloudinit waits.
         local_files: read cloud-config.yml and user-data from the boot partition.

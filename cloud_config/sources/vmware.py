@@ -16,8 +16,8 @@ import zlib
 from collections.abc import Mapping
 from xml.etree import ElementTree as ET
 
+from cloud_config.planning.metadata import Metadata, address, cleaned_keys
 from cloud_config.sources.jsonpath import at, text_at
-from cloud_config.sources.metadata import Metadata, address, cleaned_keys
 from cloud_config.sources.nocloud import parsed_yaml
 from cloud_config.sources.seed import LARGEST_USER_DATA, Seed, from_base64, given
 from hostio.net.guestrpc import GuestVariables

@@ -18,7 +18,7 @@ METADATA_ADDRESS = "http://169.254.169.254"
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class SourcesWorld:
     """Everything a source may touch; nothing here is changed by reading one.
 
     Attributes:

@@ -20,11 +20,11 @@ class Outcome(StrEnum):
     CHANGED = "changed"
     UNCHANGED = "unchanged"
     SKIPPED = "skipped"
-    LEFT = "left"  # not ours any more: told, not touched
+    LEFT = "left"  # not ours any more: reported, not touched
     FAILED = "failed"
 
 
-class Stage(StrEnum):
+class Progress(StrEnum):
     """How far a run is; the words of ``cloud-config status``."""
 
     NOTHING = "nothing"
@@ -67,7 +67,7 @@ class Report:
         findings: of the document and of the plan.
     """
 
-    stage: Stage = Stage.NOTHING
+    stage: Progress = Progress.NOTHING
     instance_id: str = ""
     source: str = ""
     started: str = ""
@@ -107,7 +107,7 @@ class Report:
         try:
             table = json.loads(text)
             return cls(
-                Stage(table["stage"]),
+                Progress(table["stage"]),
                 str(table["instance_id"]),
                 str(table["source"]),
                 str(table["started"]),

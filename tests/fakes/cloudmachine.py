@@ -4,10 +4,14 @@ import contextlib
 from collections.abc import Iterator
 
 from cloud_config.apply.apply import Order, apply
-from cloud_config.apply.world import World
+from cloud_config.apply.world import ApplyWorld
 from cloud_config.document.findings import Finding
+from cloud_config.document.interpreting import Interpretation
+from cloud_config.document.model import Document
 from cloud_config.planning.actions import Action
-from cloud_config.state.record import Record
+from cloud_config.planning.plan import Plan
+from cloud_config.planning.record import Record
+from cloud_config.prepare import Prepared
 from cloud_config.state.report import Outcome, Report
 from hostio.disk.datadisks import Content
 from hostio.system.accounts import Account
@@ -77,8 +81,8 @@ class CloudMachine:
         self.disks.disks[DISK] = Content()
 
     @property
-    def world(self) -> World:
-        return World(
+    def world(self) -> ApplyWorld:
+        return ApplyWorld(
             tree=self.tree,
             image=lambda: layer(self.image),
             accounts=self.accounts,
@@ -104,7 +108,15 @@ class CloudMachine:
         with_commands: bool = True,
         user_data: bytes | None = None,
     ) -> Report:
-        order = Order(actions, instance, "test", findings, user_data, with_commands)
+        prepared = Prepared(Interpretation(Document()), Plan(actions), findings)
+        order = Order(
+            prepared.actions if with_commands else lambda _: actions,
+            instance,
+            "test",
+            findings,
+            user_data,
+            with_commands,
+        )
         return apply(order, self.world)
 
     def restart(self, cut_at: int | None = None) -> None:

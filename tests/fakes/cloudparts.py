@@ -133,7 +133,7 @@ class RamDataDisks:
     def make(self, device: str, kind: str, label: str, identity: str) -> None:
         content = self.disks[device]
         assert not content.in_use, "formatted a disk in use"
-        assert content.kind == "" or content.identity == identity, "formatted somebody's data"
+        assert content.kind == "" or content.identity == identity, "formatted another's data"
         self.power.use()
         self.disks[device] = replace(content, blank=False, kind="", label="")
         self.power.use()

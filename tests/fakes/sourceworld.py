@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cloud_config.sources.settings import Settings
-from cloud_config.sources.world import World
+from cloud_config.sources.world import SourcesWorld
 from hostio.disk.media import Media
 from hostio.net.fetch import Fetcher
 from hostio.net.plainhttp import PlainHttp
@@ -39,9 +39,9 @@ def source_world(  # noqa: PLR0913 - each is one port, all have defaults
     credentials: Path | None = None,
     settings: Settings = Settings(),  # noqa: B008 - frozen
     address: str = "http://127.0.0.1:9",
-) -> World:
+) -> SourcesWorld:
     clock = clock or StoppedClock()
-    return World(
+    return SourcesWorld(
         root=root,
         media=media or Shelf(),
         http=PlainHttp(clock),

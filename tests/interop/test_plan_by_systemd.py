@@ -250,8 +250,8 @@ def test_etcd_serves_with_the_options_of_a_document_of_etcd_2(
     etcd_program: Path, tmp_path: Path
 ) -> None:
     document = MEMBER.replace("DIRECTORY", str(tmp_path / "data"))
-    wishes = interpret(document.encode(), {"private_ipv4": "127.0.0.1"})
-    made = plan(wishes.document, Facts())
+    request = interpret(document.encode(), {"private_ipv4": "127.0.0.1"})
+    made = plan(request.document, Facts())
     (unit,) = [a for a in made.actions if isinstance(a, PutFile)]
     pairs = re.findall(r'^Environment="(\w+)=(.*)"$', unit.content.decode(), re.MULTILINE)
     log = tmp_path / "log"

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from cloud_config.bootsteps import NETWORK_UNIT, World, run
+from cloud_config.bootsteps import NETWORK_UNIT, BootWorld, run
+from cloud_config.planning.metadata import Metadata
 from cloud_config.sources.choosing import Stage
-from cloud_config.sources.metadata import Metadata
 from cloud_config.sources.platforms import Platform
 from cloud_config.sources.settings import Settings
-from cloud_config.state.report import Report
-from cloud_config.state.report import Stage as Progress
+from cloud_config.state.report import Progress, Report
 from hostio.system.runner import Command
 from osmodel.faults import HostFailure
 from tests.fakes.cloudmachine import CloudMachine
@@ -61,7 +60,7 @@ class Start:
             settings=settings or Settings(deadline_s=30),
             address="http://127.0.0.1:9" if self.server is None else self.server.url,
         )
-        run(stage, World(sources, lambda: self.machine.world, self.metadata, self.remembered))
+        run(stage, BootWorld(sources, lambda: self.machine.world, self.metadata, self.remembered))
 
     def whole(self) -> None:
         """Both stages, the second if the first asked for it."""
@@ -143,7 +142,7 @@ def test_a_platform_is_asked_once_the_network_is_up(start: Start) -> None:
     assert start.report.source == "ec2"
 
 
-def test_an_address_that_nobody_said_is_the_machines_own(start: Start) -> None:
+def test_an_address_that_no_source_names_is_the_machines_own(start: Start) -> None:
     start.insert("seed", user_data=WITH_ADDRESS, meta_data=b"instance-id: i-1\n")
     start.run(Stage.LOCAL)
     assert len(start.queued) == 1

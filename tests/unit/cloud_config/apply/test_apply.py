@@ -20,7 +20,7 @@ from cloud_config.planning.actions import (
     SetHostname,
     SetTimezone,
 )
-from cloud_config.state.report import Outcome, Report, Stage
+from cloud_config.state.report import Outcome, Progress, Report
 from hostio.disk.datadisks import Content
 from hostio.files.guardedtree import Kind, Owner
 from hostio.system.accounts import Account
@@ -48,7 +48,7 @@ def test_a_file_gets_its_owner_and_mode(machine: CloudMachine) -> None:
     leaf = machine.tree.leaves["/etc/app"]
     assert (leaf.content, leaf.mode, leaf.owner) == (b"x", 0o640, Owner(1000, 1000))
     assert only(report) is Outcome.CHANGED
-    assert report.stage is Stage.DONE
+    assert report.stage is Progress.DONE
 
 
 @pytest.mark.parametrize(
@@ -120,14 +120,14 @@ def test_a_file_that_went_back_follows_the_images_updates(machine: CloudMachine)
     assert machine.tree.leaves["/etc/hosts"].content == b"by hand\n"
 
 
-def test_a_file_that_somebody_changed_is_theirs(machine: CloudMachine) -> None:
+def test_a_file_that_was_changed_by_hand_stays(machine: CloudMachine) -> None:
     machine.apply(PutFile("/etc/app", b"x", "write_files"))
     machine.tree.leaves["/etc/app"] = Leaf(content=b"by hand")
     report = machine.apply()
     assert machine.tree.leaves["/etc/app"].content == b"by hand"
     assert report.results[0].outcome is Outcome.LEFT
-    assert "changed by somebody" in report.warnings[0]
-    assert report.stage is Stage.DONE
+    assert "changed by hand" in report.warnings[0]
+    assert report.stage is Progress.DONE
     assert machine.apply().results == ()
 
 
@@ -136,7 +136,7 @@ def test_a_file_still_asked_for_is_put_right(machine: CloudMachine) -> None:
     machine.tree.leaves["/etc/hosts"] = Leaf(content=b"by hand")
     report = machine.apply(HOSTS)
     assert machine.tree.leaves["/etc/hosts"].content == HOSTS.content
-    assert report.results[0].text == "somebody had changed it"
+    assert report.results[0].text == "it had been changed by hand"
 
 
 def test_a_broken_document_takes_nothing_back(machine: CloudMachine) -> None:
@@ -145,7 +145,7 @@ def test_a_broken_document_takes_nothing_back(machine: CloudMachine) -> None:
     report = machine.apply(findings=BROKEN)
     assert b"ssh-ed25519 AAAA me" in machine.tree.leaves[KEYS].content
     assert machine.tree.leaves["/etc/hosts"].content == HOSTS.content
-    assert report.stage is Stage.DEGRADED
+    assert report.stage is Progress.DEGRADED
     assert report.errors == ("line 3: error: not a mapping",)
     machine.apply()
     assert machine.tree.leaves[KEYS].content == b""
@@ -167,7 +167,7 @@ def test_one_failure_stops_nothing_else(machine: CloudMachine) -> None:
         "write_files: put-file /usr/bin/evil: failed: /usr/bin/evil: outside /etc, /home, "
         "/root, /run, /var"
     )
-    assert report.stage is Stage.DEGRADED
+    assert report.stage is Progress.DEGRADED
     assert "/etc/last" in machine.tree.leaves
 
 

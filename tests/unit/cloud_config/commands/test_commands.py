@@ -97,8 +97,8 @@ class Machine:
         self._status = status
 
     @property
-    def world(self) -> compatible.World:
-        return compatible.World(self._apply, self._search, self._fetch)
+    def world(self) -> compatible.CompatibleWorld:
+        return compatible.CompatibleWorld(self._apply, self._search, self._fetch)
 
     def _apply(self, data: bytes, source: str) -> int:
         self.applied.append((data.decode(), source))

@@ -5,13 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from cloud_config.cli import main
+from cloud_config.cli import main, parser
 from cloud_config.commands.plan import state
 from cloud_config.machinefacts import read_facts
-from cloud_config.planning.actions import EnsureUser, LinkFile, PutFile, SetHostname, SetTimezone
+from cloud_config.planning.actions import (
+    AuthorizeKeys,
+    EnableUnit,
+    EnsureUser,
+    LinkFile,
+    PutFile,
+    RemoveFile,
+    SetHostname,
+    SetTimezone,
+)
 from cloud_config.planning.facts import Facts
-from cloud_config.sources.metadata import Metadata
+from cloud_config.planning.metadata import Metadata
 from osmodel.faults import UntrustedData
+from tests.fakes.cloudmachine import CloudMachine
 
 USER_DATA = """#cloud-config
 hostname: from-plan
@@ -80,6 +90,58 @@ def test_what_cannot_be_done_is_told_and_is_an_error(
     assert "line 3: error: file cannot be written" in capsys.readouterr().out
 
 
+@pytest.fixture
+def record(tmp_path: Path) -> Path:
+    """What a machine keeps of a document with a file, a unit and a key."""
+    machine = CloudMachine()
+    machine.apply(
+        PutFile("/etc/old", b"x", "write_files"),
+        PutFile("/etc/systemd/system/old.service", b"[Service]", "coreos.units"),
+        EnableUnit("old.service", runtime=False, origin="coreos.units"),
+        AuthorizeKeys("core", ("ssh-ed25519 AAAA me",), "ssh_authorized_keys"),
+    )
+    path = tmp_path / "state.json"
+    path.write_text(machine.record.text or "")
+    return path
+
+
+def planned(capsys: pytest.CaptureFixture[str], record: Path, *words: str) -> list[str]:
+    options = parser().parse_args(["plan", *words])
+    options.record = record
+    options.run(options)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_plan_shows_what_is_taken_back(
+    user_data: Path, record: Path, metadata: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = planned(capsys, record, str(user_data), "--metadata", str(metadata))
+    assert lines[:5] == [
+        "removes  stop old.service unless the image has it  [coreos.units]",
+        "removes  disable old.service  [coreos.units]",
+        "removes  remove /etc/old  [write_files]",
+        "removes  remove /etc/systemd/system/old.service  [coreos.units]",
+        "removes  take back the keys of ssh_authorized_keys from core  [ssh_authorized_keys]",
+    ]
+
+
+def test_a_document_with_errors_takes_nothing_back(
+    tmp_path: Path, record: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "user-data"
+    path.write_text("#cloud-config\nwrite_files:\n  - path: /usr/bin/x\n    content: x\n")
+    lines = planned(capsys, record, str(path), "--metadata", str(tmp_path / "none"))
+    assert not [line for line in lines if line.startswith("removes")]
+
+
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_a_damaged_record_is_named(
+    user_data: Path, record: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    record.write_text(text)
+    assert any("former documents" in line for line in planned(capsys, record, str(user_data)))
+
+
 def test_metadata_that_are_none_are_refused(user_data: Path, tmp_path: Path) -> None:
     path = tmp_path / "metadata.json"
     path.write_text("[]")
@@ -110,6 +172,7 @@ def test_actions_are_compared_with_the_machine(tmp_path: Path) -> None:
     assert state(SetHostname("a"), facts, tmp_path) == "same"
     assert state(EnsureUser("core", ""), facts, tmp_path) == "same"
     assert state(SetTimezone("UTC"), facts, tmp_path) == ""
+    assert state(RemoveFile("/etc/same", ""), facts, tmp_path) == "removes"
 
 
 def test_the_facts_of_a_machine_are_read_from_its_files(tmp_path: Path) -> None:

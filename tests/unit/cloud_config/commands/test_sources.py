@@ -7,8 +7,8 @@ from pathlib import Path
 
 from cloud_config.cli import parser
 from cloud_config.commands.sources import run
-from cloud_config.sources.metadata import Metadata
-from cloud_config.state.report import Report, Stage
+from cloud_config.planning.metadata import Metadata
+from cloud_config.state.report import Progress, Report
 from tests.fakes.sourceworld import command_line, firmware
 
 
@@ -21,7 +21,7 @@ def shown(root: Path, *, json_form: bool = False) -> str:
 def configured(root: Path, source: str) -> None:
     directory = root / "run" / "cloud-config"
     directory.mkdir(parents=True)
-    report = Report(Stage.DONE, "i-1", source)
+    report = Report(Progress.DONE, "i-1", source)
     (directory / "status.json").write_text(report.as_json())
     metadata = Metadata(source=source, instance_id="i-1")
     (directory / "metadata.json").write_text(metadata.as_json())

@@ -10,9 +10,9 @@ from cloud_config.cli import parser
 from cloud_config.commands import diff, status
 from cloud_config.document.findings import Finding, Level
 from cloud_config.planning.actions import AuthorizeKeys, PutFile, SetHostname
-from cloud_config.state.places import once_directory, once_file
-from cloud_config.state.record import Record, Written, of_content
-from cloud_config.state.report import Report, Stage
+from cloud_config.planning.record import Record, Written, of_digest
+from cloud_config.state.paths import once_directory, once_file
+from cloud_config.state.report import Progress, Report
 from hostio.files.guardedtree import Entry, Kind, Owner
 from osmodel.faults import UntrustedData
 from tests.fakes.cloudmachine import CloudMachine
@@ -31,7 +31,7 @@ def said(machine: CloudMachine, *words: str) -> tuple[int, str]:
 
 
 def drift_of(path: str, image: Entry | None, now: Entry | None, *ours: str) -> Drift | None:
-    record = Record({path: Written("units", tuple(map(of_content, ours)))} if ours else {})
+    record = Record({path: Written("units", tuple(map(of_digest, ours)))} if ours else {})
     found = differences({path: image} if image else {}, {path: now} if now else {}, record)
     return found[0].drift if found else None
 
@@ -97,7 +97,7 @@ def test_what_cloud_config_wrote_is_no_drift() -> None:
     )
 
 
-def test_what_somebody_changed_is() -> None:
+def test_what_was_changed_by_hand_is() -> None:
     machine = CloudMachine()
     machine.apply(SetHostname("web"), PutFile("/var/lib/app", b"x", "write_files"))
     machine.tree.leaves["/etc/hostname"] = Leaf(content=b"db\n")
@@ -168,7 +168,7 @@ def test_every_error_is_told() -> None:
 
 def test_a_run_under_way_can_be_waited_for() -> None:
     machine = CloudMachine()
-    machine.status.text = Report(Stage.RUNNING, "i-1").as_json()
+    machine.status.text = Report(Progress.RUNNING, "i-1").as_json()
     machine.is_locked = True
     assert said(machine, "status")[0] == 75
     assert said(machine, "status", "--wait")[0] == 75
@@ -186,7 +186,7 @@ def test_a_first_run_of_two_is_not_the_end() -> None:
 
 def test_a_run_that_was_killed_is_an_error() -> None:
     machine = CloudMachine()
-    machine.status.text = Report(Stage.RUNNING, "i-1").as_json()
+    machine.status.text = Report(Progress.RUNNING, "i-1").as_json()
     ended, text = said(machine, "status", "--wait")
     assert ended == 1
     assert "interrupted before its end" in text

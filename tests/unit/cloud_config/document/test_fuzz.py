@@ -6,7 +6,7 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloud_config.document.interpreting import Wishes, interpret
+from cloud_config.document.interpreting import Interpretation, interpret
 from cloud_config.document.reading import MAX_FINDINGS
 
 BREAKS = re.compile(b"\n|\r|\xc2\x85|\xe2\x80[\xa8\xa9]")  # as YAML counts lines
@@ -51,20 +51,20 @@ PIECES = [
 ]  # fmt: skip
 
 
-def understood(data: bytes) -> Wishes:
+def understood(data: bytes) -> Interpretation:
     """Read it; what is said must be about lines that are there."""
-    wishes = interpret(data, {"private_ipv4": "192.0.2.1"})
+    request = interpret(data, {"private_ipv4": "192.0.2.1"})
     lines = len(BREAKS.findall(data)) + 1
-    assert len(wishes.findings) <= MAX_FINDINGS + 1
-    for finding in wishes.findings:
+    assert len(request.findings) <= MAX_FINDINGS + 1
+    for finding in request.findings:
         assert 1 <= finding.line <= lines
         assert "\n" not in finding.message
         assert finding.message.isprintable()
-    for file in wishes.document.write_files:
+    for file in request.document.write_files:
         assert file.path.startswith(("/etc/", "/var/", "/home/", "/root/", "/run/"))
         assert ".." not in file.path.split("/")
         assert "\0" not in file.path
-    return wishes
+    return request
 
 
 def test_the_example_is_correct() -> None:

@@ -48,7 +48,7 @@ def values(shape: Shape) -> st.SearchStrategy[Any]:
 
 
 def with_another(mapping: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Sometimes a key nobody knows, or one with hyphens."""
+    """Sometimes an unknown key, or one with hyphens."""
     hyphened = {key.replace("_", "-"): value for key, value in mapping.items()}
     return st.sampled_from([mapping, mapping, mapping, hyphened, {**mapping, "unknown": 1}])
 

@@ -8,7 +8,7 @@ from email.mime.text import MIMEText
 
 import pytest
 
-from cloud_config.document.interpreting import Wishes, interpret
+from cloud_config.document.interpreting import Interpretation, interpret
 from cloud_config.document.substitution import SAMPLES, substitute
 from cloud_config.document.userdata import IGNITION, PartKind, classify
 from cloud_config.document.yamltree import MAX_BYTES
@@ -16,12 +16,12 @@ from cloud_config.document.yamltree import MAX_BYTES
 DOCUMENT = b"#cloud-config\nhostname: a\n"
 
 
-def wishes(data: bytes) -> Wishes:
+def request(data: bytes) -> Interpretation:
     return interpret(data, SAMPLES)
 
 
 def complaint(data: bytes) -> str:
-    (finding,) = wishes(data).findings
+    (finding,) = request(data).findings
     return str(finding)
 
 
@@ -36,17 +36,17 @@ def complaint(data: bytes) -> str:
     ],
 )
 def test_a_document_is_found(data: bytes) -> None:
-    assert wishes(data).document.hostname == "a"
-    assert not wishes(data).findings
+    assert request(data).document.hostname == "a"
+    assert not request(data).findings
 
 
 @pytest.mark.parametrize("data", [b"#!/bin/sh\ntrue\n", gzip.compress(b"#!/bin/sh\ntrue\n")])
 def test_a_script_is_found(data: bytes) -> None:
-    assert wishes(data).scripts == (b"#!/bin/sh\ntrue\n",)
+    assert request(data).scripts == (b"#!/bin/sh\ntrue\n",)
 
 
 def test_nothing_asks_for_nothing() -> None:
-    assert wishes(b"") == Wishes(wishes(b"").document)
+    assert request(b"") == Interpretation(request(b"").document)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_message_has_its_parts_in_order() -> None:
         MIMEText("#cloud-config\nhostname: second\ntimezone: UTC\n", "plain", "us-ascii"),
         packed_part("gzip", gzip.compress(b"#cloud-config\nusers: [{name: a}]\n")),
     )
-    found = wishes(data)
+    found = request(data)
     assert not found.findings
     assert found.scripts == (b"#!/bin/sh\necho 192.0.2.1\n",)
     assert (found.document.hostname, found.document.timezone) == ("first", "UTC")
@@ -122,7 +122,7 @@ def test_findings_in_a_message_have_the_line_of_the_whole_file() -> None:
         MIMEText("#cloud-config\nhostname: a\n", "cloud-config", "us-ascii"),
         MIMEText("#cloud-config\nhostname: b\nbad: 1\n", "cloud-config", "us-ascii"),
     )
-    (finding,) = wishes(data).findings
+    (finding,) = request(data).findings
     assert data.splitlines()[finding.line - 1] == b"bad: 1"
 
 
@@ -145,14 +145,14 @@ def test_a_message_may_begin_with_other_headers(newline: str) -> None:
         "--b--",
         "",
     ]
-    found = wishes(newline.join(lines).encode())
+    found = request(newline.join(lines).encode())
     assert (found.document.hostname, found.findings) == ("a", ())
     assert found.scripts == (f"#!/bin/sh{newline}true".encode(),)
 
 
 def test_an_unknown_part_is_told_and_the_others_count() -> None:
     data = message(MIMEText("<p>", "html"), MIMEText("#cloud-config\nhostname: a\n", "plain"))
-    found = wishes(data)
+    found = request(data)
     assert found.document.hostname == "a"
     assert 'part of type "text/html" is not known' in str(found.findings[0])
 
@@ -172,7 +172,7 @@ def test_a_message_that_cannot_be_read_is_an_error(data: bytes) -> None:
 
 def test_a_damaged_part_does_not_take_the_others_with_it() -> None:
     damaged = message(packed_part("gzip", b"x"), MIMEText("#!/bin/sh", "plain", "us-ascii"))
-    found = wishes(damaged.replace(b"eA==", b"eA="))
+    found = request(damaged.replace(b"eA==", b"eA="))
     assert found.scripts == (b"#!/bin/sh",)
     assert "part of the multipart message is no base64" in str(found.findings[0])
 
@@ -181,7 +181,7 @@ def test_quoted_printable_is_undone() -> None:
     part = MIMEBase("text", "plain")
     part.set_payload("#cloud-config\nhostname: =61\n")
     part.add_header("Content-Transfer-Encoding", "quoted-printable")
-    assert wishes(message(part)).document.hostname == "a"
+    assert request(message(part)).document.hostname == "a"
 
 
 def test_parts_that_unpack_to_too_much_are_refused() -> None:

@@ -180,7 +180,7 @@ def test_a_drop_in_with_another_suffix_is_left_out() -> None:
     assert reading.document.coreos.units[0].drop_ins == ()
 
 
-def test_a_mode_that_nobody_understands_hides_the_file() -> None:
+def test_a_mode_that_is_not_understood_hides_the_file() -> None:
     (file,) = read("write_files: [{path: /etc/x, permissions: [0600]}]").document.write_files
     assert file.permissions == 0o600
 

@@ -20,12 +20,12 @@ from cloud_config.document.model import (
     Unit,
     User,
 )
+from cloud_config.document.places import TREES
 from cloud_config.planning.actions import EnableUnit, LinkFile, PutFile
 from cloud_config.planning.describing import as_table, summary
 from cloud_config.planning.facts import Facts
-from cloud_config.planning.places import TREES
+from cloud_config.planning.metadata import Metadata
 from cloud_config.planning.plan import plan
-from cloud_config.sources.metadata import Metadata
 
 TEXT = st.text(st.one_of(st.characters(), st.sampled_from('\ud800\n\r\0/.%"')), max_size=20)
 LINE = st.integers(1, 99)

@@ -10,8 +10,8 @@ from cloud_config.document.interpreting import interpret
 from cloud_config.planning.actions import PutFile
 from cloud_config.planning.describing import summary
 from cloud_config.planning.facts import Facts
+from cloud_config.planning.metadata import Metadata
 from cloud_config.planning.plan import Plan, plan
-from cloud_config.sources.metadata import Metadata
 
 GOLDEN = Path(__file__).parent / "golden"
 DOCUMENT = GOLDEN / "plan.yml"
@@ -34,9 +34,9 @@ NODE = Facts(
 
 
 def the_plan() -> Plan:
-    wishes = interpret(DOCUMENT.read_bytes(), PLATFORM.addresses)
-    assert not wishes.has_errors, wishes.findings
-    return plan(wishes.document, NODE, (b"#!/bin/sh\ntrue\n",))
+    request = interpret(DOCUMENT.read_bytes(), PLATFORM.addresses)
+    assert not request.has_errors, request.findings
+    return plan(request.document, NODE, (b"#!/bin/sh\ntrue\n",))
 
 
 def as_story(made: Plan) -> str:
@@ -77,6 +77,6 @@ def test_a_second_plan_of_the_same_machine_is_the_same() -> None:
         environment=written["/etc/environment"],
         metadata=PLATFORM,
     )
-    wishes = interpret(DOCUMENT.read_bytes(), PLATFORM.addresses)
-    again = plan(wishes.document, after, (b"#!/bin/sh\ntrue\n",))
+    request = interpret(DOCUMENT.read_bytes(), PLATFORM.addresses)
+    again = plan(request.document, after, (b"#!/bin/sh\ntrue\n",))
     assert again == first

@@ -29,8 +29,8 @@ from cloud_config.planning.actions import (
     SetHostname,
 )
 from cloud_config.planning.facts import Facts
+from cloud_config.planning.metadata import Metadata
 from cloud_config.planning.plan import Plan, frequency, plan
-from cloud_config.sources.metadata import Metadata
 
 NODE = Facts(
     hostname="localhost",

@@ -226,8 +226,8 @@ def test_a_specifier_in_an_etcd_option_is_text_and_that_is_told() -> None:
 
 
 def test_a_finding_names_the_line_of_the_option() -> None:
-    wishes = interpret(b"#cloud-config\ncoreos:\n  etcd2:\n    name: a\n    debug: true\n", {})
-    made = plan(wishes.document, NODE)
+    request = interpret(b"#cloud-config\ncoreos:\n  etcd2:\n    name: a\n    debug: true\n", {})
+    made = plan(request.document, NODE)
     assert [str(f) for f in made.findings] == [
         "line 5: info: coreos.etcd2.debug: became log_level=debug for etcd 3.5"
     ]

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloud_config.document.places import checked_path, mount_point
 from cloud_config.planning.durations import parse_duration
-from cloud_config.planning.places import checked_path, mount_point
 from cloud_config.planning.unitnames import check_drop_in, check_unit, from_path, instance
 from osmodel.faults import InvalidInput
 

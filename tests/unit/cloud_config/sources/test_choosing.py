@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from cloud_config.planning.metadata import Metadata
 from cloud_config.sources.choosing import Source, Stage, sources_of, stage_of
-from cloud_config.sources.detect import Surroundings, look_around, own_addresses, url_parameter
+from cloud_config.sources.detect import Detected, detect, own_addresses, url_parameter
 from cloud_config.sources.gathering import Gathered, gather, with_own_addresses
-from cloud_config.sources.metadata import Metadata
 from cloud_config.sources.platforms import Firmware, Platform, platform_of
 from cloud_config.sources.settings import Settings, load
-from cloud_config.sources.world import World
+from cloud_config.sources.world import SourcesWorld
 from hostio.net.fetch import Fetcher
 from osmodel.faults import InvalidInput
 from tests.fakes.fetcher import RamFetcher
@@ -62,19 +62,19 @@ def test_an_old_instance_of_ec2_is_known_behind_xen() -> None:
 @pytest.mark.parametrize("machine", OTHERS)
 def test_a_machine_of_no_platform_waits_for_no_service(machine: Firmware) -> None:
     assert platform_of(machine) is None
-    sources = sources_of(Surroundings(machine))
+    sources = sources_of(Detected(machine))
     assert {stage_of(source) for source in sources} == {Stage.LOCAL}
 
 
 @pytest.mark.parametrize(("platform", "machine"), MACHINES.items())
 def test_only_the_own_platform_is_asked(platform: Platform, machine: Firmware) -> None:
-    asked = set(sources_of(Surroundings(machine))) & {Source(other) for other in Platform}
+    asked = set(sources_of(Detected(machine))) & {Source(other) for other in Platform}
     assert asked == {Source(platform)}
 
 
 def test_what_was_put_there_on_purpose_goes_first() -> None:
-    around = Surroundings(MACHINES[Platform.EC2], url="https://x/")
-    assert sources_of(around) == (
+    detected = Detected(MACHINES[Platform.EC2], url="https://x/")
+    assert sources_of(detected) == (
         Source.URL,
         Source.CREDENTIAL,
         Source.NOCLOUD,
@@ -104,23 +104,23 @@ def test_the_command_line_may_name_a_url(line: str, url: str) -> None:
 def test_the_machine_is_looked_at_in_its_own_files(tmp_path: Path) -> None:
     firmware(tmp_path, sys_vendor="Hetzner", product_uuid="AB-CD")
     command_line(tmp_path, "cloud-config-url=http://x/")
-    around = look_around(tmp_path)
-    assert around.firmware.sys_vendor == "Hetzner"
-    assert around.url == "http://x/"
-    assert around.instance_id == "firmware-ab-cd"
+    detected = detect(tmp_path)
+    assert detected.firmware.sys_vendor == "Hetzner"
+    assert detected.url == "http://x/"
+    assert detected.instance_id == "firmware-ab-cd"
 
 
 @pytest.mark.parametrize("uuid", ["", "00000000-0000-0000-0000-000000000000"])
 def test_a_machine_without_firmware_identity_has_that_of_its_disk(uuid: str) -> None:
-    around = Surroundings(Firmware(product_uuid=uuid), machine_id="abc")
-    assert around.instance_id == "machine-abc"
+    detected = Detected(Firmware(product_uuid=uuid), machine_id="abc")
+    assert detected.instance_id == "machine-abc"
 
 
 # --- gathering
 
 
-def gathered(world: World, stage: Stage = Stage.LOCAL) -> Gathered:
-    return gather(world, look_around(world.root), stage)
+def gathered(world: SourcesWorld, stage: Stage = Stage.LOCAL) -> Gathered:
+    return gather(world, detect(world.root), stage)
 
 
 def nocloud(tmp_path: Path, user_data: bytes | None, metadata: str = "") -> Shelf:

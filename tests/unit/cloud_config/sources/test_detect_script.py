@@ -18,7 +18,7 @@ LOOK = ROOT / "images/minimal/overlay/usr/lib/cloud-config/detect"
 def finds(root: Path, **environment: str) -> bool:
     if not (root / "proc").exists():
         command_line(root, "quiet ro")
-    told = {"LOOK_ROOT": str(root), "PATH": "/usr/bin:/bin", **environment}
+    told = {"DETECT_ROOT": str(root), "PATH": "/usr/bin:/bin", **environment}
     call = [str(LOOK), "echo", "something"]
     done = subprocess.run(call, check=True, capture_output=True, text=True, env=told)
     assert not done.stderr

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cloud_config.sources.choosing import Source
+from cloud_config.sources.detect import detect
 from cloud_config.sources.reading import read
 from cloud_config.sources.seed import Seed
 from hostio.net.fetch import NotFound
@@ -201,7 +202,8 @@ URL = "https://config.example/machine?token=secret"
 
 def by_url(tmp_path: Path, contents: Mapping[str, bytes]) -> Seed | None:
     command_line(tmp_path, f"quiet cloud-config-url={URL} ro")
-    return read(Source.URL, source_world(tmp_path, fetcher=lambda: RamFetcher(contents)))
+    world = source_world(tmp_path, fetcher=lambda: RamFetcher(contents))
+    return read(Source.URL, world, url=detect(tmp_path).url)
 
 
 def test_the_document_at_the_url_of_the_command_line_is_fetched(tmp_path: Path) -> None:

@@ -109,8 +109,8 @@ def test_a_service_that_stays_ill_is_given_up_at_the_deadline(
 
 
 @pytest.mark.parametrize("source", SERVICES)
-def test_nobody_at_the_address_is_given_up_at_the_deadline(source: Source, tmp_path: Path) -> None:
-    world = source_world(tmp_path, settings=Settings(deadline_s=60))  # nobody listens on port 9
+def test_an_address_without_a_server_is_given_up_in_time(source: Source, tmp_path: Path) -> None:
+    world = source_world(tmp_path, settings=Settings(deadline_s=60))  # nothing listens on port 9
     with pytest.raises(TransientFailure):
         read(source, world)
     assert world.clock.monotonic() <= 60

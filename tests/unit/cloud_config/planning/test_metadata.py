@@ -2,7 +2,7 @@
 
 import pytest
 
-from cloud_config.sources.metadata import Metadata, address, cleaned_keys
+from cloud_config.planning.metadata import Metadata, address, cleaned_keys
 from osmodel.faults import UntrustedData
 
 FULL = Metadata(

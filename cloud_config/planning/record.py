@@ -2,38 +2,34 @@
 
 Kept before anything is written and again afterwards, so that at every moment it
 names all that may lie around: a file whose content matches is ours and can be
-taken away, one that differs was changed by somebody and is theirs.
+taken away, one that differs was changed by hand and stays. Pure.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
-from hostio.files.guardedtree import Entry, Kind
 from osmodel.faults import UntrustedData
 
 FORMAT = 1
 
 
-def of_content(digest: str) -> str:
+def of_digest(digest: str) -> str:
     """The fingerprint of a file; ``digest`` is SHA-256 in hex."""
     return f"file:{digest}"
+
+
+def of_content(content: bytes) -> str:
+    """The fingerprint of a file with this content."""
+    return of_digest(hashlib.sha256(content).hexdigest())
 
 
 def of_link(target: str) -> str:
     """The fingerprint of a symbolic link."""
     return f"link:{target}"
-
-
-def of_entry(entry: Entry | None) -> str:
-    """The fingerprint of what is there; empty if nothing is."""
-    if entry is None:
-        return ""
-    if entry.kind is Kind.FILE:
-        return of_content(entry.digest)
-    return of_link(entry.target) if entry.kind is Kind.LINK else str(entry.kind)
 
 
 @dataclass(frozen=True, slots=True)
