@@ -26,9 +26,9 @@ from bench.tables import Row, Table
 from builder.payload.payloadwriter import write_full
 from hostio.disk.blockdev import FileBlockDevice
 from hostio.system.runner import Command, LocalRunner
-from mirror.payloadsigner import sign_payload
+from mirror.signing.payloadsigner import sign_payload
 from osmodel.payload.layout import BLOCK
-from osmodel.release import release_from_json
+from osmodel.releasemanifest import FILE_NAME, FULL_PAYLOAD, ReleaseManifest
 from osmodel.verity import hash_device_size
 from update_engine.install.payload import Targets, open_payload, write_payload
 from update_engine.repository import client  # noqa: F401 - see above
@@ -115,12 +115,11 @@ def _prepare(place: Workplace, release: Path) -> None:
     if not prepared.exists() or prepared.read_text() != name:
         level = Command(["zstd", "-q", "-f", "-T0", "-19", str(place.root), "-o", str(compressed)])
         LocalRunner().run(level)
-        if (release / "full.payload").exists():
+        if (release / FULL_PAYLOAD).exists():
             shutil.copyfile(release / "full.payload", plain)
         else:
-            manifest = json.loads((release / "manifest.json").read_text())
-            identity = release_from_json(manifest["release"])
-            write_full(place.root, place.uki, identity, plain)
+            manifest = ReleaseManifest.parse((release / FILE_NAME).read_bytes())
+            write_full(place.root, place.uki, manifest.release, plain)
         prepared.write_text(name)
     key = generate_private_key(SECP256R1())
     sign_payload(plain, place.file("payload"), [key])

@@ -8,7 +8,6 @@ trees of both sides are made before the clock starts. Sides take turns.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from builder.definition import Definition
 from builder.packages import lock, toolstree
 from builder.world import World
 from hostio.system.runner import Command
+from osmodel.releasemanifest import FILE_NAME, ReleaseManifest
 
 _VERSION = "1.0.0"
 _KEPT = {"tools", "debs"}  # what a cold build finds
@@ -97,9 +97,9 @@ class Ours:
 
     def size(self) -> tuple[int, int]:
         """Packages and bytes of the root of the last build."""
-        (path,) = (self.work / "out").glob("*/manifest.json")
-        manifest = json.loads(path.read_text())
-        return len(manifest["packages"]), int(manifest["files"]["root.erofs"]["size"])
+        (path,) = (self.work / "out").glob(f"*/{FILE_NAME}")
+        manifest = ReleaseManifest.parse(path.read_bytes())
+        return len(manifest.packages), manifest.files["root.erofs"].size
 
 
 @dataclass(slots=True)

@@ -9,7 +9,6 @@ writable ext4, with neither dm-verity nor an overlay nor a state partition.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from builder.world import World
 from hostio.system.runner import Command, Runner
 from osmodel import gpt, partitions
 from osmodel.faults import HostFailure
+from osmodel.releasemanifest import FILE_NAME, ReleaseManifest
 
 _RECIPE = 1  # counts changes of how the tree is made
 _PACKAGES = ("busybox", "e2fsprogs", "initramfs-tools", "kmod", "udev", "zstd")
@@ -103,11 +103,11 @@ class Peer:
                 f"the release has another kernel than {kernel.name}",
                 hint="build it again from the present lock",
             )
-        manifest = json.loads((release / "manifest.json").read_text())
+        ours = ReleaseManifest.parse((release / FILE_NAME).read_bytes()).release
         options = uki.UkiOptions(
-            architecture=manifest["release"]["architecture"],
+            architecture=ours.architecture,
             kernel_release=kernel.name.removeprefix("vmlinuz-"),
-            root_hash=manifest["release"]["root_hash"],
+            root_hash=ours.root_hash,
             arguments=(f"root=PARTUUID={_partition(table, _ROOT).guid}", "rootfstype=ext4", "rw"),
         )
         out = self.work / "uki.efi"

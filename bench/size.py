@@ -8,7 +8,6 @@ manifest and of the signatures.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from builder.machine.cli import local_world
 from hostio.system.runner import Command
 from osmodel import gpt, partitions, uki
 from osmodel.faults import InvalidInput
+from osmodel.releasemanifest import FILE_NAME, ReleaseManifest
 
 _COLUMNS = ("MB", "share of its place, %")
 _MB = 1e6
@@ -43,7 +43,7 @@ class Release:
     @property
     def packages(self) -> int:
         """How many Debian packages it has."""
-        return len(json.loads((self.path / "manifest.json").read_text())["packages"])
+        return len(ReleaseManifest.parse((self.path / FILE_NAME).read_bytes()).packages)
 
     def partition(self, label: str) -> int:
         """Bytes of a partition of its disk."""

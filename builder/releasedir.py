@@ -8,8 +8,6 @@ nothing is written.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +22,19 @@ from builder.steps import Steps, code_digest, digest, file_digest
 from hostio.files.durable import sync_directory
 from hostio.system.runner import Command, Runner
 from osmodel import bootentry, gpt, partitions, slotstate
+from osmodel.faults import InvalidInput
 from osmodel.platforms import Platform
-from osmodel.release import release_to_json
+from osmodel.releasemanifest import (
+    FILE_NAME,
+    FULL_PAYLOAD,
+    Inputs,
+    Package,
+    ReleaseFile,
+    ReleaseManifest,
+)
 
-MANIFEST = "manifest.json"
 DISK = "disk.raw"
 QCOW2 = "disk.qcow2"
-PAYLOAD = "full.payload"
 IMAGE = ".img"
 """What people write onto a card; see ``builder.flash``."""
 
@@ -70,12 +74,12 @@ class ReleaseDirectory:
     def is_current(self) -> bool:
         """Whether the release is there, whole, and made from the same inputs."""
         try:
-            manifest = json.loads((self.path / MANIFEST).read_text())
-            files = manifest["files"].items()
-            sizes = [(self.path / name).stat().st_size == row["size"] for name, row in files]
-            return manifest["inputs"]["key"] == self.key and all(sizes)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            manifest = ReleaseManifest.parse((self.path / FILE_NAME).read_bytes())
+            files = manifest.files.items()
+            sizes = [(self.path / name).stat().st_size == file.size for name, file in files]
+        except (OSError, InvalidInput):
             return False  # of an earlier format, or damaged: made again
+        return manifest.inputs is not None and manifest.inputs.key == self.key and all(sizes)
 
     def make(self) -> None:
         """Write the release; replaces what is there."""
@@ -166,7 +170,7 @@ class ReleaseDirectory:
             draft / EROFS,
             draft / UKI,
             self.steps.trees.request.release(self.steps.root_hash),
-            draft / PAYLOAD,
+            draft / FULL_PAYLOAD,
             chunk_cache=self.chunks,
             level=self.steps.trees.request.payload_level,
             progress=tell,
@@ -177,30 +181,29 @@ class ReleaseDirectory:
         with ThreadPoolExecutor() as pool:
             digests = list(pool.map(lambda name: file_digest(draft / name), names))
         files = {
-            name: {"size": (draft / name).stat().st_size, "sha256": sha256}
+            name: ReleaseFile((draft / name).stat().st_size, sha256)
             for name, sha256 in zip(names, digests, strict=True)
         }
-        text = json.dumps(self._facts(files), indent=1, sort_keys=True)
-        (draft / MANIFEST).write_text(text + "\n")
+        (draft / FILE_NAME).write_bytes(self._facts(files).encode())
 
-    def _facts(self, files: Mapping[str, object]) -> Mapping[str, object]:
+    def _facts(self, files: dict[str, ReleaseFile]) -> ReleaseManifest:
         trees = self.steps.trees
         request = trees.request
         removed = set(request.image.remove)
         installed = [item for item in trees.lock.packages if item.name not in removed]
         others = (*trees.lock.kernel, *trees.lock.loader, *trees.lock.firmware)
         packages = sorted([*installed, *others], key=str)
-        return {
-            "release": release_to_json(request.release(self.steps.root_hash)),
-            "files": files,
-            "packages": [{"name": item.name, "version": item.version} for item in packages],
-            "kernel": self.steps.kernel_release,
-            "inputs": {
-                "key": self.key,
-                "lock": trees.lock.digest,
-                "tools": trees.tools.digest,
-                "epoch": trees.lock.epoch,
-                "steps": {step.name: step.key for step in self.steps.all},
-            },
-            "closure": trees.report(),
-        }
+        return ReleaseManifest(
+            release=request.release(self.steps.root_hash),
+            files=files,
+            packages=[Package(item.name, item.version) for item in packages],
+            kernel=self.steps.kernel_release,
+            inputs=Inputs(
+                key=self.key,
+                lock=trees.lock.digest,
+                tools=trees.tools.digest,
+                epoch=trees.lock.epoch,
+                steps={step.name: step.key for step in self.steps.all},
+            ),
+            closure=trees.report(),
+        )

@@ -7,18 +7,19 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from hostio.system.clock import SystemClock
-from mirror.creating import DEFAULT_DAYS, ONLINE_KEY, Policy, Quorum, create
-from mirror.keys import SigningKey, load_key
-from mirror.publishing import publish
-from mirror.refreshing import refresh
-from mirror.releasedir import read
-from mirror.releasesigner import sign_release
-from mirror.serving import Listen, serve
-from mirror.status import Status, status, status_to_json
-from mirror.world import World
+from mirror.release.builtrelease import read
+from mirror.release.releasesigner import sign_release
+from mirror.repository.creation import DEFAULT_DAYS, ONLINE_KEY, Policy, Quorum, create
+from mirror.repository.publication import publish
+from mirror.repository.refresh import refresh
+from mirror.repository.status import Status, status, status_to_json
+from mirror.server import Listen, serve
+from mirror.signing.keys import SigningKey, load_key
+from mirror.world import MirrorWorld
 from osmodel.faults import Fault, InvalidInput
 
 _EXAMPLE = """\
@@ -45,8 +46,8 @@ def parser() -> argparse.ArgumentParser:
         "release", metavar="RELEASE_DIR", type=Path, help="directory made by build-image"
     )
     _add_keys(publishing, "key of the targets role; repeat up to its threshold")
-    refreshing = _verb(verbs, "refresh", "sign anew what expires soon (run daily)")
-    _add_keys(refreshing, "targets or root key, to sign that role anew as well")
+    refreshing = _verb(verbs, "refresh", "re-sign what expires soon (run daily)")
+    _add_keys(refreshing, "targets or root key, to re-sign that role as well")
     _verb(verbs, "status", "show releases, roles and what expires")
     serving = _verb(verbs, "serve", "serve the repository over http until SIGTERM")
     serving.add_argument(
@@ -58,10 +59,10 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def run(arguments: Sequence[str], world: World) -> int:
+def run(arguments: Sequence[str], world: MirrorWorld) -> int:
     """Run one verb in ``world`` and return the exit status."""
     options = parser().parse_args(arguments)
-    verbs: Mapping[str, Callable[[argparse.Namespace, World], None]] = {
+    verbs: Mapping[str, Callable[[argparse.Namespace, MirrorWorld], None]] = {
         "init": _init,
         "publish": _publish,
         "refresh": _refresh,
@@ -81,7 +82,7 @@ def run(arguments: Sequence[str], world: World) -> int:
 def main() -> int:
     """Entry point: the only place that builds real adapters."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
-    return run(sys.argv[1:], World(SystemClock(), sign_release, serve))
+    return run(sys.argv[1:], MirrorWorld(SystemClock(), sign_release, serve))
 
 
 def _verb(
@@ -125,7 +126,7 @@ def _add_keys(verb: argparse.ArgumentParser, summary: str) -> None:
     )
 
 
-def _init(options: argparse.Namespace, world: World) -> None:
+def _init(options: argparse.Namespace, world: MirrorWorld) -> None:
     root = Quorum(
         options.threshold if options.root_threshold is None else options.root_threshold,
         options.keys if options.root_keys is None else options.root_keys,
@@ -143,33 +144,34 @@ def _init(options: argparse.Namespace, world: World) -> None:
     _print(options, shown, [*lines, f"online: {made.keys['timestamp'][0]}"])
 
 
-def _publish(options: argparse.Namespace, world: World) -> None:
+def _publish(options: argparse.Namespace, world: MirrorWorld) -> None:
     keys = _keys(options)
     built = read(options.release)
     done = publish(options.repository, built, keys, world.clock, world.sign_release)
     what = f"{done.release.image} {done.release.version} ({done.release.architecture})"
-    line = f"published {what}, {done.size} bytes" if done.changed else f"{what} is published"
+    line = f"published {what}, {done.full.size} bytes" if done.changed else f"{what} is published"
     shown = {
         "image": done.release.image,
         "version": str(done.release.version),
-        "size": done.size,
-        "sha256": done.sha256,
+        "size": done.full.size,
+        "sha256": done.full.sha256,
+        "payloads": [asdict(payload) for payload in done.payloads],
         "changed": done.changed,
     }
     _print(options, shown, [line])
 
 
-def _refresh(options: argparse.Namespace, world: World) -> None:
+def _refresh(options: argparse.Namespace, world: MirrorWorld) -> None:
     signed = refresh(options.repository, _keys(options), world.clock)
-    _print(options, {"signed": list(signed)}, [f"signed anew: {', '.join(signed)}"])
+    _print(options, {"signed": list(signed)}, [f"re-signed: {', '.join(signed)}"])
 
 
-def _status(options: argparse.Namespace, world: World) -> None:
+def _status(options: argparse.Namespace, world: MirrorWorld) -> None:
     found = status(options.repository, world.clock.now())
     _print(options, status_to_json(found), _status_lines(found))
 
 
-def _serve(options: argparse.Namespace, world: World) -> None:
+def _serve(options: argparse.Namespace, world: MirrorWorld) -> None:
     def announce(url: str) -> None:
         _print(options, {"event": "serving", "url": url}, [url])
 
@@ -179,7 +181,7 @@ def _serve(options: argparse.Namespace, world: World) -> None:
 def _status_lines(found: Status) -> list[str]:
     lines = [
         f"{offer.release.image:<12} {offer.release.architecture:<8} {offer.release.platform:<8}"
-        f" {offer.release.version!s:<9} {offer.size:>12} bytes"
+        f" {offer.release.version!s:<9} {offer.full.size:>12} bytes"
         for offer in found.releases
     ]
     lines += [

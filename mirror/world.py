@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hostio.system.clock import Clock
-from mirror.publishing import SignRelease
-from mirror.serving import Announce, Listen
+from mirror.repository.publication import SignRelease
+from mirror.server import Announce, Listen
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class MirrorWorld:
     """Made once, in ``main``.
 
     Attributes:

@@ -55,11 +55,6 @@ class Release:
         if _ROOT_HASH.fullmatch(self.root_hash) is None:
             raise InvalidInput(f"root_hash {self.root_hash[:80]!r} is not 64 hex digits")
 
-    @property
-    def target_path(self) -> str:
-        """Where the full payload of this release lies in a repository."""
-        return f"{self.image}/{self.architecture}/{self.platform}/{self.version}/full.payload"
-
 
 def release_to_json(release: Release) -> dict[str, str]:
     """The fields as plain strings; the inverse of :func:`release_from_json`."""

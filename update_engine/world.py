@@ -22,9 +22,9 @@ from update_engine.settings import Settings
 from update_engine.store import Memory
 
 if TYPE_CHECKING:  # slow to import, and status needs none of them
+    from osmodel.repository import Offer, OfferedPayload
     from update_engine.bootcontrol.port import BootControl
     from update_engine.firmware import Firmware
-    from update_engine.repository.client import Offer
     from update_engine.repository.keys import Trust
 
 
@@ -44,8 +44,8 @@ class Releases(Protocol):
         """Who may sign payloads, without asking the mirror."""
         ...
 
-    def open(self, offer: Offer) -> ByteStream:
-        """The payload of an offer, checked against the metadata as it is read."""
+    def open(self, payload: OfferedPayload) -> ByteStream:
+        """A payload of an offer, checked against the metadata as it is read."""
         ...
 
 

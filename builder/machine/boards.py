@@ -9,7 +9,6 @@ qemu-efi-aarch64 and u-boot-qemu, whose files the paths name.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from osmodel.faults import InvalidInput
 from osmodel.platforms import Platform, Target
+from osmodel.releasemanifest import FILE_NAME, ReleaseManifest
 
 
 class Board(StrEnum):
@@ -123,11 +123,11 @@ def target_of(image: Path) -> Target:
     Raises:
         InvalidInput: it has no manifest, or one that says nothing about it.
     """
-    path = image / "manifest.json"
+    path = image / FILE_NAME
     try:
-        release = json.loads(path.read_text(encoding="utf-8"))["release"]
-        return Target(str(release["architecture"]), Platform(release["platform"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        release = ReleaseManifest.parse(path.read_bytes()).release
+        return Target(release.architecture, Platform(release.platform))
+    except (OSError, ValueError, InvalidInput) as error:
         raise InvalidInput(
             f"{path}: it does not say what machine the image is for: {error}",
             hint="make the image again with build-image",

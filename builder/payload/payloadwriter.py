@@ -1,7 +1,7 @@
 """Write a full payload: root image and unified kernel image in one file.
 
-The file is not signed here; whoever publishes it does that, with keys that a
-build machine never sees. It depends on nothing but its inputs and the versions
+The file is not signed here; the mirror does that, with keys that a build
+machine never sees. It depends on nothing but its inputs and the versions
 of the compressors: no times, no names of files, no number of cores.
 """
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from hostio.net.fetch import shown
-from hostio.net.plainhttp import Answer, Http, Request
+from hostio.net.plainhttp import Http, HttpRequest, HttpResponse
 from hostio.system.clock import Clock
 from osmodel.faults import TransientFailure, UntrustedData
 
@@ -87,9 +87,9 @@ class Service:
         content = self.find(path)
         return None if content is None else parsed_object(content, self.address + path)
 
-    def ask(self, path: str, method: str = "GET") -> Answer | None:
+    def ask(self, path: str, method: str = "GET") -> HttpResponse | None:
         """A good answer, or ``None`` for a missing item; see :meth:`find`."""
-        request = Request(self.address + path, method, self.headers)
+        request = HttpRequest(self.address + path, method, self.headers)
         for pause in pauses():
             failure, answer = self._tried(request)
             if answer is not None:
@@ -99,7 +99,7 @@ class Service:
             self.clock.sleep(pause)
         raise AssertionError  # the pauses have no end
 
-    def _tried(self, request: Request) -> tuple[TransientFailure, Answer | None]:
+    def _tried(self, request: HttpRequest) -> tuple[TransientFailure, HttpResponse | None]:
         left = max(self.deadline - self.clock.monotonic(), 1.0)
         try:
             answer = self.http.ask(request, min(_ONE_QUESTION, left))

@@ -1,4 +1,4 @@
-"""Read a mirror that is a directory: a disk, a share, a stick.
+"""Read what lies below a directory: a disk, a share, a USB drive.
 
 The directory is as hostile as a server. Below its root no symbolic link is
 followed, only regular files are opened, and a name pipe or device in the place
@@ -94,7 +94,7 @@ class FileStream:
         try:
             data = self._file.read(min(size, self._left))
         except OSError as error:
-            # A stick that was pulled or a share that went away.
+            # A drive that was pulled or a share that went away.
             raise TransientFailure(f"{self._url}: {error.strerror}") from error
         if self._left and size and not data:
             raise TransientFailure(f"{self._url}: ended {self._left} bytes early")
@@ -118,7 +118,7 @@ def directory_of(location: str) -> Path:
     if elsewhere or not path.startswith("/") or "\0" in path:
         raise InvalidInput(
             f"not an absolute directory: {location!r}",
-            hint="write /srv/mirror or file:///srv/mirror",
+            hint="write /srv/files or file:///srv/files",
         )
     return Path(path)
 

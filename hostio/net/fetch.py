@@ -1,7 +1,7 @@
-"""Reading bytes from a mirror: the port, and resuming over a bad line.
+"""Reading bytes from a server: the port, and resuming over a bad line.
 
 Nothing read through here is trusted. The adapters promise only to end: every
-wait has a deadline, a server that drips is given up, and whoever reads decides
+wait has a deadline, a server that drips is given up, and the reader decides
 how many bytes it wants. Whether they are the right ones is decided by hashes
 and signatures above.
 
@@ -25,9 +25,9 @@ _FIRST_PAUSE = 1.0  # seconds; doubled at each attempt
 
 
 class NotFound(TransientFailure):
-    """The mirror has no such file, or none for us.
+    """The server has no such file, or none for us.
 
-    A kind of its own because the end of a chain of root metadata is found by
+    A kind of its own because the end of a numbered chain of files is found by
     asking for the next one.
     """
 

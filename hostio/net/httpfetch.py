@@ -1,6 +1,6 @@
-"""Read a mirror over http and https.
+"""Read files over http and https.
 
-Guards against a server that means ill or is merely broken: time-outs for
+Guards against a server that is hostile or merely broken: time-outs for
 connecting, for the answer's head and for each read; a floor under the rate, so
 that one byte every few seconds does not hold an update for ever; few redirects
 and only to http(s), never from https down to http; a partial answer must be
@@ -35,7 +35,7 @@ _LARGEST_READ = 1 << 20  # bytes taken from the socket at once
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """How long a server may keep us waiting.
 
     Attributes:
@@ -58,12 +58,12 @@ class HttpFetcher:
 
     Args:
         clock: measures how long the server keeps us waiting.
-        patience: when to give up.
+        timeouts: when to give up.
     """
 
-    def __init__(self, clock: Clock, patience: Patience = Patience()) -> None:
+    def __init__(self, clock: Clock, timeouts: Timeouts = Timeouts()) -> None:
         self._clock = clock
-        self._patience = patience
+        self._timeouts = timeouts
         self._session = _Session()
 
     def open(self, url: str, offset: int = 0) -> HttpStream:
@@ -74,7 +74,7 @@ class HttpFetcher:
         response = self._asked(url, offset)
         try:
             total, skipped = _checked(response, url, offset)
-            floor = _Floor(self._patience, self._clock)
+            floor = _Floor(self._timeouts, self._clock)
             stream = HttpStream(response, total, offset - skipped, floor)
             stream.skip(skipped)
         except BaseException:
@@ -84,13 +84,13 @@ class HttpFetcher:
 
     def _asked(self, url: str, offset: int) -> requests.Response:
         headers = {"Range": f"bytes={offset}-"} if offset else {}
-        timeout = (self._patience.connect_s, self._patience.read_s)
+        timeout = (self._timeouts.connect_s, self._timeouts.read_s)
 
         def call() -> requests.Response:
             return self._session.get(url, headers=headers, stream=True, timeout=timeout)
 
         try:
-            return _within(self._patience.head_s, call)
+            return _within(self._timeouts.head_s, call)
         except requests.TooManyRedirects as error:
             if error.response is not None:
                 error.response.close()
@@ -169,14 +169,14 @@ class HttpStream:
 class _Floor:
     """Judges the rate over the time spent waiting for the server, not for us."""
 
-    def __init__(self, patience: Patience, clock: Clock) -> None:
-        self._patience = patience
+    def __init__(self, timeouts: Timeouts, clock: Clock) -> None:
+        self._timeouts = timeouts
         self._clock = clock
         self._waited = 0.0
         self._bytes = 0
 
     def __str__(self) -> str:
-        return f"slower than {self._patience.window_bytes} bytes in {self._patience.window_s:g} s"
+        return f"slower than {self._timeouts.window_bytes} bytes in {self._timeouts.window_s:g} s"
 
     def started(self) -> float:
         return self._clock.monotonic()
@@ -184,9 +184,9 @@ class _Floor:
     def kept(self, started: float, count: int) -> bool:
         self._waited += self._clock.monotonic() - started
         self._bytes += count
-        if self._waited < self._patience.window_s:
+        if self._waited < self._timeouts.window_s:
             return True
-        fast_enough = self._bytes >= self._patience.window_bytes or count == 0
+        fast_enough = self._bytes >= self._timeouts.window_bytes or count == 0
         self._waited, self._bytes = 0.0, 0
         return fast_enough
 

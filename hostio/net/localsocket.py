@@ -68,7 +68,7 @@ def unix_channel(path: Path, *, timeout: float) -> Iterator[LineChannel]:
         timeout: seconds that connecting and each line may take.
 
     Raises:
-        HostFailure: nobody listens there.
+        HostFailure: no program listens there.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout)
@@ -80,7 +80,7 @@ def unix_channel(path: Path, *, timeout: float) -> Iterator[LineChannel]:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback address that nobody listens on at this moment."""
+    """A TCP port of the loopback address that is free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

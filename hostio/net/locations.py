@@ -1,4 +1,4 @@
-"""Where a repository lies, as an operator writes it: URL or directory."""
+"""Where files lie, as an operator writes it: URL or directory."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ def fetcher_for(location: str, clock: Clock) -> Fetcher:
     if parts.scheme in {"http", "https"} and parts.hostname:
         return HttpFetcher(clock)
     raise InvalidInput(
-        f"not a repository location: {shown(location)!r}",
+        f"neither a URL nor a directory: {shown(location)!r}",
         hint="write https://host/path, file:///path or an absolute directory",
     )

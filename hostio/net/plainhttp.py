@@ -24,7 +24,7 @@ _PIECE = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class HttpRequest:
     """One question.
 
     Attributes:
@@ -38,7 +38,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-class Answer(NamedTuple):
+class HttpResponse(NamedTuple):
     """What came back, whatever its status.
 
     Attributes:
@@ -55,7 +55,7 @@ class Answer(NamedTuple):
 class Http(Protocol):
     """Port for asking; tests use a real server on the loopback."""
 
-    def ask(self, request: Request, timeout: float) -> Answer:
+    def ask(self, request: HttpRequest, timeout: float) -> HttpResponse:
         """Send a request and read the whole answer.
 
         Args:
@@ -64,7 +64,7 @@ class Http(Protocol):
 
         Raises:
             InvalidInput: not an http address.
-            TransientFailure: nobody answered in time, or not in HTTP, or at
+            TransientFailure: no answer in time, or not in HTTP, or at
                 greater length than any such service does.
         """
         ...
@@ -76,7 +76,7 @@ class PlainHttp:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def ask(self, request: Request, timeout: float) -> Answer:
+    def ask(self, request: HttpRequest, timeout: float) -> HttpResponse:
         """See :meth:`Http.ask`."""
         parts = urlsplit(request.url)
         if parts.scheme != "http" or not parts.hostname:
@@ -97,7 +97,7 @@ class PlainHttp:
         finally:
             connection.close()
         headers = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, headers, body)
+        return HttpResponse(response.status, headers, body)
 
     def _body(self, response: http.client.HTTPResponse, deadline: float, url: str) -> bytes:
         """Everything; read piece by piece so that a drip does not outlast the deadline."""

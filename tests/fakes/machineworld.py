@@ -1,11 +1,13 @@
 """A world in which starting a machine starts nothing."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from builder.machine.world import World
 from hostio.system.runner import Command, Runner, Spawner
+from osmodel.release import Release
+from osmodel.releasemanifest import FILE_NAME, ReleaseManifest
+from osmodel.version import Version
 from tests.fakes.clock import StoppedClock
 from tests.fakes.runner import ScriptedRunner
 from tests.fakes.spawner import Script, ScriptedSpawner
@@ -62,8 +64,8 @@ def image(tmp_path: Path, architecture: str = "x86_64", platform: str = "uefi") 
     """An output directory of ``build-image``, as far as a machine looks at it."""
     directory = tmp_path / "image"
     directory.mkdir()
-    release = {"architecture": architecture, "platform": platform}
-    (directory / "manifest.json").write_text(json.dumps({"release": release}))
+    release = Release("minimal", architecture, platform, Version.parse("1.0.0"), "ab" * 32)
+    (directory / FILE_NAME).write_bytes(ReleaseManifest(release, {}).encode())
     (directory / "disk.raw").write_bytes(bytes(512))
     return directory
 

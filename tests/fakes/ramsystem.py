@@ -19,6 +19,7 @@ from osmodel.faults import Fault, InvalidInput, TransientFailure, UntrustedData
 from osmodel.hostidentity import HostIdentity
 from osmodel.partitions import ESP, ESP_TYPE, ROOT_TYPES, VERITY_TYPES, derived_guid, slot_guids
 from osmodel.platforms import Platform, Target
+from osmodel.repository import Offer, OfferedPayload, target_path
 from osmodel.uki import identify
 from osmodel.verity import parse_superblock
 from tests.fakes.clock import StoppedClock
@@ -33,7 +34,6 @@ from tests.fakes.runner import ScriptedRunner, failing
 from tests.fakes.smalluki import small_uki
 from update_engine.core.preflight import active_slot
 from update_engine.firmware import Firmware
-from update_engine.repository.client import Offer
 from update_engine.repository.keys import Trust
 from update_engine.settings import Settings
 from update_engine.store import Memory
@@ -72,13 +72,19 @@ class Shelf:
     def refresh(self) -> tuple[Offer, ...]:
         if self.fault is not None:
             raise self.fault
-        return tuple(Offer(small.release, 1000, "ab" * 32, "x") for small in self.releases)
+        return tuple(
+            Offer(
+                small.release,
+                (OfferedPayload(target_path(small.release), 1000, {"sha256": "ab" * 32}),),
+            )
+            for small in self.releases
+        )
 
     def trust(self) -> Trust:
         return trust()
 
-    def open(self, offer: Offer) -> "Stream":
-        (small,) = [one for one in self.releases if one.release == offer.release]
+    def open(self, payload: OfferedPayload) -> "Stream":
+        (small,) = [one for one in self.releases if target_path(one.release) == payload.path]
         return Stream(self, self.payload(small))
 
 

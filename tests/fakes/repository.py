@@ -11,9 +11,8 @@ unless ``signing=sign_release`` of the mirror is given.
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,38 +23,49 @@ from tuf.api.metadata import Metadata, Root, Targets
 
 from hostio.net.fetch import Fetcher
 from hostio.net.locations import fetcher_for
-from mirror.creating import DEFAULT_DAYS, Created, Policy, Quorum, create
-from mirror.keys import PrivateKey, SigningKey, load_key, make_key
-from mirror.publishing import Published, SignRelease, publish
-from mirror.refreshing import refresh
-from mirror.releasedir import BuiltRelease, read
-from mirror.rolefiles import RoleSet, announce, load, newest_root, signed_by_role, write
+from mirror.release.builtrelease import BuiltPayload, read
+from mirror.repository.creation import DEFAULT_DAYS, Created, Policy, Quorum, create
+from mirror.repository.publication import Published, SignRelease, publish
+from mirror.repository.refresh import refresh
+from mirror.repository.rolefiles import RoleSet, announce, load, newest_root, signed_by_role, write
+from mirror.signing.keys import PrivateKey, SigningKey, load_key, make_key
 from osmodel.faults import UntrustedData
-from osmodel.release import Release, release_to_json
+from osmodel.release import Release
+from osmodel.releasemanifest import FILE_NAME, FULL_PAYLOAD, ReleaseFile, ReleaseManifest
+from osmodel.repository import Offer
 from osmodel.version import Version
 from tests.fakes.clock import StoppedClock
-from update_engine.repository.client import Offer, Repository
+from update_engine.repository.client import Repository
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def copied(of: BuiltRelease, target: Path, keys: Sequence[PrivateKey]) -> None:
+def copied(of: BuiltPayload, target: Path, keys: Sequence[PrivateKey]) -> None:
     """Stands in for the payload signer."""
     del keys
-    shutil.copyfile(of.payload, target)
+    shutil.copyfile(of.path, target)
 
 
 def release(version: str, *, image: str = "minimal", root_hash: str = "ab" * 32) -> Release:
     return Release(image, "x86_64", "uefi", Version.parse(version), root_hash)
 
 
-def built(directory: Path, of: Release, payload: bytes) -> Path:
-    """A directory as ``build-image`` leaves it, as far as publishing looks."""
+def built(
+    directory: Path, of: Release, payload: bytes, deltas: Mapping[str, bytes] | None = None
+) -> Path:
+    """A directory as ``build-image`` leaves it, as far as publishing looks.
+
+    ``deltas`` are further payloads, by the root hash they start from.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "full.payload").write_bytes(payload)
-    entry = {"size": len(payload), "sha256": hashlib.sha256(payload).hexdigest()}
-    manifest = {"release": release_to_json(of), "files": {"full.payload": entry}}
-    (directory / "manifest.json").write_text(json.dumps(manifest))
+    (directory / FULL_PAYLOAD).write_bytes(payload)
+    entries = {FULL_PAYLOAD: ReleaseFile(len(payload), hashlib.sha256(payload).hexdigest())}
+    for source, content in (deltas or {}).items():
+        name = f"from-{source[:8]}.payload"
+        (directory / name).write_bytes(content)
+        digest = hashlib.sha256(content).hexdigest()
+        entries[name] = ReleaseFile(len(content), digest, source)
+    (directory / FILE_NAME).write_bytes(ReleaseManifest(of, entries).encode())
     return directory
 
 
@@ -104,17 +114,22 @@ class MadeRepository:
         return [load_key(uri, repository=self.directory) for uri in uris]
 
     def publish(
-        self, version: str | Release, payload: bytes = b"payload", *, signers: int | None = None
+        self,
+        version: str | Release,
+        payload: bytes = b"payload",
+        *,
+        signers: int | None = None,
+        deltas: Mapping[str, bytes] | None = None,
     ) -> Published:
         """Publish a release with the first ``signers`` release keys."""
         of = release(version) if isinstance(version, str) else version
         self.builds += 1
-        directory = built(self.directory.parent / f"built-{self.builds}", of, payload)
+        directory = built(self.directory.parent / f"built-{self.builds}", of, payload, deltas)
         keys = [*self.keys("targets", signers), *self.keys("timestamp")]
         return publish(self.directory, read(directory), keys, self.clock, self.signing)
 
     def refresh(self) -> None:
-        """Sign the online roles anew."""
+        """Re-sign the online roles."""
         refresh(self.directory, self.keys("timestamp"), self.clock)
 
     def edit_targets(self, change: Callable[[Targets], object]) -> None:
@@ -148,7 +163,7 @@ class MadeRepository:
         return metadata.to_bytes()
 
     def new_key(self, name: str) -> SigningKey:
-        """A key nobody knows yet."""
+        """A key that no root names yet."""
         return make_key(self.directory.parent / f"{name}.pem")
 
     def client(

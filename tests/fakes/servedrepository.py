@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from mirror.serving import AccessLog, application
+from mirror.server import AccessLog, application
 
 
 @contextmanager

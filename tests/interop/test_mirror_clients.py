@@ -15,8 +15,9 @@ from tuf.ngclient import Updater
 
 from hostio.system.clock import SystemClock
 from mirror.cli import run
-from mirror.serving import serve
-from mirror.world import World
+from mirror.server import serve
+from mirror.world import MirrorWorld
+from osmodel.repository import target_path
 from tests.checkout import ROOT
 from tests.fakes.repository import built, copied, release
 
@@ -28,7 +29,7 @@ PAYLOAD = bytes(range(256)) * 4096
 @pytest.fixture
 def mirror(tmp_path: Path) -> Path:
     """A repository with one release, by the command line and today's date."""
-    world = World(SystemClock(), copied, serve)
+    world = MirrorWorld(SystemClock(), copied, serve)
     repository = tmp_path / "mirror"
     assert run(["init", str(repository), "--threshold", "2", "--keys", "3"], world) == 0
     directory = built(tmp_path / "built", release("1.0.1"), PAYLOAD)
@@ -67,7 +68,7 @@ def test_a_plain_tuf_client_finds_and_downloads_a_release(
     mirror: Path, server: tuple[subprocess.Popen[str], str], tmp_path: Path
 ) -> None:
     client = updater(mirror, server[1], tmp_path / "client")
-    target = client.get_targetinfo(release("1.0.1").target_path)
+    target = client.get_targetinfo(target_path(release("1.0.1")))
     assert target is not None
     assert target.custom is not None
     assert target.custom["twinkeel"]["root_hash"] == "ab" * 32

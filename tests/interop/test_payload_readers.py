@@ -14,7 +14,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from builder.payload.payloadwriter import write_full
 from hostio.system.runner import Command, LocalRunner
-from mirror.payloadsigner import sign_payload
+from mirror.signing.payloadsigner import sign_payload
 from osmodel.payload.manifest import Manifest, Signatures
 from tests.fakes.payloads import KEYS, manifest_of, public_pem, small_release
 

@@ -15,7 +15,7 @@ import pytest
 
 from hostio.system.clock import SystemClock
 from hostio.system.runner import Command, LocalRunner
-from mirror.releasesigner import sign_release
+from mirror.release.releasesigner import sign_release
 from osmodel.faults import HostFailure
 from osmodel.release import release_to_json
 from tests.checkout import ROOT

@@ -26,11 +26,11 @@ from hostio.system.binfmt import KernelFormats
 from hostio.system.clock import SystemClock
 from hostio.system.runner import Command, LocalRunner, LocalSpawner
 from hostio.system.syscalls import KernelMounts
-from mirror.creating import ROLES
-from mirror.releasesigner import sign_release
-from mirror.serving import serve
+from mirror.release.releasesigner import sign_release
+from mirror.server import serve
 from osmodel.faults import HostFailure
 from osmodel.platforms import TARGETS, Target
+from osmodel.repository import ROLES
 from tests.checkout import ROOT
 
 OVERLAYS = Path(__file__).with_name("overlays")
@@ -150,7 +150,7 @@ def builder_world() -> BuilderWorld:
 
 
 def _update_mirror(*arguments: str) -> None:
-    world = mirror.world.World(SystemClock(), sign_release, serve)
+    world = mirror.world.MirrorWorld(SystemClock(), sign_release, serve)
     with _ONE_COMMAND, contextlib.redirect_stdout(io.StringIO()):
         status = mirror.cli.run(arguments, world)
     if status != 0:

@@ -1,12 +1,13 @@
-"""Where a release comes from: the repository, or a file that somebody brought.
+"""Where a release comes from: the repository, or a file that an operator brought.
 
-Both are held to the same keys and the same threshold, so a stick is as safe as
-the mirror. Only the repository also promises freshness.
+Both are held to the same keys and the same threshold, so a USB drive is as
+safe as the mirror. Only the repository also promises freshness. Of the payloads
+of a release the smallest is taken that this machine can apply.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,9 @@ from typing import Protocol
 from hostio.net.fetch import ByteStream
 from osmodel.faults import InvalidInput, UntrustedData
 from osmodel.release import Release
+from osmodel.repository import Offer, OfferedPayload
 from update_engine.core.offers import OTHER_MACHINE, Choice, Host, choose
 from update_engine.install.payload import OpenedPayload, open_payload
-from update_engine.repository.client import Offer
 from update_engine.world import Releases
 
 
@@ -56,24 +57,42 @@ class Source(Protocol):
         ...
 
 
+def applicable(
+    offered: Iterable[Offer], sources: Container[str | None] = frozenset({None})
+) -> dict[Release, OfferedPayload]:
+    """For each release that can be applied, the smallest payload that does it.
+
+    Args:
+        offered: what the repository has.
+        sources: root hashes that deltas may start from here; ``None`` stands
+            for "from nothing", which is a full payload.
+    """
+    best: dict[Release, OfferedPayload] = {}
+    for offer in offered:
+        fitting = [payload for payload in offer.payloads if payload.source in sources]
+        if fitting:
+            best[offer.release] = min(fitting, key=lambda payload: payload.length)
+    return best
+
+
 class FromRepository:
     """The repository of the configuration."""
 
     def __init__(self, releases: Releases) -> None:
         self._releases = releases
-        self._offers: tuple[Offer, ...] = ()
+        self._payloads: Mapping[Release, OfferedPayload] = {}
 
     def find(self, host: Host) -> Found:
         """See :meth:`Source.find`."""
-        self._offers = self._releases.refresh()
-        choice = choose([offer.release for offer in self._offers], host)
-        size = self._offer(choice.release).length if choice.release else 0
+        self._payloads = applicable(self._releases.refresh())
+        choice = choose(self._payloads, host)
+        size = self._payloads[choice.release].length if choice.release else 0
         return Found(choice, size)
 
     @contextmanager
     def opened(self, release: Release) -> Iterator[OpenedPayload]:
         """See :meth:`Source.opened`."""
-        stream: ByteStream = self._releases.open(self._offer(release))
+        stream: ByteStream = self._releases.open(self._payloads[release])
         try:
             payload = open_payload(stream, self._releases.trust())
             if payload.release != release:
@@ -85,9 +104,6 @@ class FromRepository:
             yield payload
         finally:
             stream.close()
-
-    def _offer(self, release: Release) -> Offer:
-        return next(offer for offer in self._offers if offer.release == release)
 
 
 class FromFile:

@@ -14,19 +14,16 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from tuf.api.metadata import TargetFile, Targets
+from tuf.api.metadata import Targets
 
-from hostio.net.fetch import ByteStream, Fetcher, ResumingStream
+from hostio.net.fetch import ByteStream, Fetcher, ResumingStream, shown
 from hostio.system.clock import Clock
-from osmodel.faults import InvalidInput, TransientFailure, UntrustedData
-from osmodel.release import Release, release_from_json
+from osmodel.faults import TransientFailure, UntrustedData
+from osmodel.repository import TARGETS, Offer, OfferedPayload, Target, offers
 from update_engine.repository.keys import Trust, trust_in
 from update_engine.repository.metadatacache import MetadataCache
 from update_engine.repository.rootchain import TrustedRoot, trusted_root
@@ -34,26 +31,7 @@ from update_engine.repository.tufclient import Refreshed, TufClient
 
 _log = logging.getLogger(__name__)
 
-_RELEASE = "twinkeel"  # key in a target's custom metadata
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A payload that the repository's signers vouch for.
-
-    Attributes:
-        release: what it installs.
-        length: bytes of the payload.
-        sha256: digest of the payload, 64 hex digits.
-        path: where it lies below ``targets/``, as a mirror stores it.
-    """
-
-    release: Release
-    length: int
-    sha256: str
-    path: str
 
 
 class Repository:
@@ -103,13 +81,13 @@ class Repository:
             reached = trusted_root(self._image_root, {**root.links, **client.seen_roots})
             self._cache.keep_roots(reached.links)
         self._cache.keep_roles(refreshed.roles)
-        return _offers(refreshed.targets, prefixed=bool(reached.root.consistent_snapshot))
+        return _offers(refreshed.targets)
 
     def trust(self) -> Trust:
         """Whose signatures make a payload acceptable, by the newest known root.
 
         Works without the repository; the expiry of the root is not judged, so
-        that a payload from a stick can be applied to a machine that was off
+        that a payload from a USB drive can be applied to a machine that was off
         for years.
 
         Raises:
@@ -117,21 +95,23 @@ class Repository:
         """
         return trust_in(self._root().root)
 
-    def open(self, offer: Offer) -> PayloadStream:
-        """Start reading the payload of ``offer``; goes on after broken lines.
+    def open(self, payload: OfferedPayload) -> PayloadStream:
+        """Start reading a payload that was offered; goes on after broken lines.
 
         Raises:
             TransientFailure: the mirror cannot be read.
             UntrustedData: what it holds has another size.
         """
-        url = f"{self._url}/targets/{offer.path}"
+        prefixed = self._root().root.consistent_snapshot
+        path = payload.stored_path if prefixed else payload.path
+        url = f"{self._url}/{TARGETS}/{path}"
         stream = ResumingStream(self._fetcher, url, self._clock)
-        if stream.total not in {None, offer.length}:
+        if stream.total not in {None, payload.length}:
             stream.close()
             raise UntrustedData(
-                f"{offer.path} has {stream.total} bytes, {offer.length} were promised"
+                f"{shown(url)} has {stream.total} bytes, {payload.length} were promised"
             )
-        return PayloadStream(stream, offer)
+        return PayloadStream(stream, payload)
 
     def _root(self) -> TrustedRoot:
         first = trusted_root(self._image_root, {})
@@ -139,18 +119,18 @@ class Repository:
 
 
 class PayloadStream:
-    """The bytes of an offer; the last ones only when all are right."""
+    """The bytes of a payload; the last ones only when all are right."""
 
-    def __init__(self, stream: ByteStream, offer: Offer) -> None:
+    def __init__(self, stream: ByteStream, payload: OfferedPayload) -> None:
         self._stream = stream
-        self._offer = offer
-        self._left = offer.length
-        self._digest = hashlib.sha256()
+        self._payload = payload
+        self._left = payload.length
+        self._digests = {name: hashlib.new(name) for name in payload.hashes}
 
     @property
     def total(self) -> int | None:
         """Bytes of the payload."""
-        return self._offer.length
+        return self._payload.length
 
     def read(self, size: int) -> bytes:
         """See :meth:`hostio.net.fetch.ByteStream.read`.
@@ -162,15 +142,21 @@ class PayloadStream:
         # Endless data: no byte beyond the promised length is asked for.
         data = self._stream.read(min(size, self._left)) if self._left else b""
         if self._left and size and not data:
-            raise TransientFailure(f"{self._offer.path}: ended {self._left} bytes early")
-        self._digest.update(data)
+            raise TransientFailure(f"{self._payload.path}: ended {self._left} bytes early")
+        for digest in self._digests.values():
+            digest.update(data)
         self._left -= len(data)
-        if not self._left and self._digest.hexdigest() != self._offer.sha256:
-            raise UntrustedData(
-                f"{self._offer.path} has sha256 {self._digest.hexdigest()},"
-                f" {self._offer.sha256} was promised"
-            )
+        if not self._left:
+            self._check_digests()
         return data
+
+    def _check_digests(self) -> None:
+        for name, promised in self._payload.hashes.items():
+            found = self._digests[name].hexdigest()
+            if found != promised:
+                raise UntrustedData(
+                    f"{self._payload.path} has {name} {found}, {promised} was promised"
+                )
 
     def close(self) -> None:
         """See :meth:`hostio.net.fetch.ByteStream.close`."""
@@ -183,39 +169,13 @@ class PayloadStream:
         self.close()
 
 
-def _offers(targets: Targets, *, prefixed: bool) -> tuple[Offer, ...]:
-    if targets.delegations is not None:
+def _offers(role: Targets) -> tuple[Offer, ...]:
+    if role.delegations is not None:
         _log.warning("ignored=delegations reason=only_top_level_targets_count")
-    offers = []
-    for path, target in targets.targets.items():
-        try:
-            offer = _offer(path, target, prefixed=prefixed)
-        except InvalidInput as fault:
-            _log.warning("skipped=%r reason=%s", path[:200], fault)
-            continue
-        if offer is not None:
-            offers.append(offer)
-    return tuple(offers)
-
-
-def _offer(path: str, target: TargetFile, *, prefixed: bool) -> Offer | None:
-    """One target as an offer; nothing when it is no release of ours.
-
-    Raises:
-        InvalidInput: it claims to be one and is malformed.
-    """
-    fields = (target.custom or {}).get(_RELEASE)
-    if fields is None:
-        return None
-    if not isinstance(fields, Mapping):
-        raise InvalidInput("release fields are not an object")
-    release = release_from_json(fields)
-    # The path follows from the release, so it cannot lead anywhere else.
-    if path != release.target_path:
-        raise InvalidInput(f"release {release.version} belongs at {release.target_path}")
-    sha256 = target.hashes.get("sha256", "")
-    if _SHA256.fullmatch(sha256) is None:
-        raise InvalidInput("no sha256")
-    directory, _, name = path.rpartition("/")
-    stored = f"{directory}/{sha256}.{name}" if prefixed else path
-    return Offer(release, target.length, sha256, stored)
+    found, skipped = offers(
+        Target(path, target.length, target.hashes, target.custom)
+        for path, target in role.targets.items()
+    )
+    for one in skipped:
+        _log.warning("skipped=%r reason=%s", one.path[:200], one.reason)
+    return found

@@ -32,7 +32,7 @@ def open_repository(url: str, root: Path, cache: Path, clock: Clock) -> Reposito
         built = datetime.fromtimestamp(root.stat().st_mtime, UTC)
     except FileNotFoundError as error:
         raise InvalidInput(
-            f"{root}: this image trusts nobody, so no update can be accepted",
+            f"{root}: this image has no root of trust, so no update can be accepted",
             hint="build it with --trust-root",
         ) from error
     except OSError as error:

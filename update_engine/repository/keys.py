@@ -1,7 +1,7 @@
 """Whose signatures count, and how many are needed.
 
 The keys of the repository's targets role sign both the metadata and the
-payloads, so a payload from a stick is held to the same threshold as one found
+payloads, so a payload from a USB drive is held to the same threshold as one found
 online. They come from the root of trust, never from what is being checked.
 """
 
@@ -53,7 +53,7 @@ def check_keys_differ(root: Root) -> None:
     """Refuse a root in which one key could count twice towards a threshold.
 
     A role's threshold promises that so many *different* keys agreed. Key ids
-    are names chosen by whoever wrote the root, so the keys themselves are
+    are names chosen by the author of the root, so the keys themselves are
     compared.
 
     Raises:

@@ -30,11 +30,11 @@ from tuf.ngclient._internal.trusted_metadata_set import TrustedMetadataSet
 from hostio.net.fetch import Fetcher, NotFound, ResumingStream
 from hostio.system.clock import Clock
 from osmodel.faults import HostFailure, TransientFailure, UntrustedData
+from osmodel.repository import ISSUED, METADATA, parse_issued
 from update_engine.repository.keys import check_keys_differ
 from update_engine.repository.metadatacache import LONGEST, ROLES
 from update_engine.repository.rootchain import TrustedRoot
 
-ISSUED = "x-twinkeel-issued"
 _LIMITS = UpdaterConfig(
     max_root_rotations=64,
     root_max_length=256 << 10,
@@ -99,7 +99,7 @@ class TufClient:
         except ExpiredMetadataError as error:
             raise UntrustedData(
                 f"{_sentence(error)} (it is {self._now(root.root, known):%Y-%m-%d %H:%M} UTC)",
-                hint="the mirror must sign it anew; check the clock of this machine",
+                hint="the mirror must re-sign it; check the clock of this machine",
             ) from error
         except RepositoryError as error:
             raise UntrustedData(_sentence(error)) from error
@@ -116,7 +116,7 @@ class TufClient:
         for role, content in {**known, Root.type: root.raw}.items():
             (scratch / f"{role}.json").write_bytes(content)
         updater = Updater(
-            str(scratch), f"{self._url}/metadata/", fetcher=self._courier, config=_LIMITS
+            str(scratch), f"{self._url}/{METADATA}/", fetcher=self._courier, config=_LIMITS
         )
         # 5.1.0 takes the time once, here, and has no public way to give it.
         trusted = updater._trusted_set  # noqa: SLF001 - see above
@@ -203,11 +203,7 @@ def issued(root: Root, timestamp: bytes) -> datetime:
 
 
 def _issued_by(timestamp: Timestamp) -> datetime:
-    text = str(timestamp.unrecognized_fields.get(ISSUED, ""))
-    try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        return _LONG_AGO
+    return parse_issued(timestamp.unrecognized_fields.get(ISSUED)) or _LONG_AGO
 
 
 def _sentence(error: Exception) -> str:

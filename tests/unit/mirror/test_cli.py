@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from mirror.cli import parser, run
-from mirror.serving import Announce, Listen
-from mirror.world import World
+from mirror.server import Announce, Listen
+from mirror.world import MirrorWorld
 from osmodel.faults import InvalidInput
 from tests.fakes.clock import StoppedClock
 from tests.fakes.repository import built, copied, release
@@ -28,7 +28,9 @@ class Mirror:
         self.served: list[tuple[Path, Listen]] = []
 
     def __call__(self, *arguments: object) -> int:
-        return run([str(argument) for argument in arguments], World(self.clock, copied, self.serve))
+        return run(
+            [str(argument) for argument in arguments], MirrorWorld(self.clock, copied, self.serve)
+        )
 
     def serve(self, repository: Path, listen: Listen, announce: Announce) -> None:
         self.served.append((repository, listen))

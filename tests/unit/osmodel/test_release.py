@@ -27,10 +27,6 @@ def test_all_values_are_plain_text() -> None:
     }
 
 
-def test_the_payload_lies_below_image_architecture_platform_and_version() -> None:
-    assert RELEASE.target_path == "minimal/x86_64/uefi/1.0.1/full.payload"
-
-
 def test_unknown_fields_are_left_for_later_releases() -> None:
     assert release_from_json({**release_to_json(RELEASE), "colour": 7}) == RELEASE
 

@@ -4,12 +4,12 @@ import itertools
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
 from cloud_config.sources.service import LONGEST_PAUSE, Refused, Service, pauses
-from hostio.net.plainhttp import PlainHttp, Request
+from hostio.net.plainhttp import HttpRequest, PlainHttp
 from hostio.system.clock import SystemClock
 from osmodel.faults import InvalidInput, TransientFailure, UntrustedData
 from tests.fakes.clock import StoppedClock
@@ -17,7 +17,7 @@ from tests.fakes.metadata.service import Asked, Reply, found, serving, unwell
 
 
 def ask(url: str, timeout: float = 5.0) -> bytes:
-    return PlainHttp(SystemClock()).ask(Request(url), timeout).body
+    return PlainHttp(SystemClock()).ask(HttpRequest(url), timeout).body
 
 
 @contextmanager
@@ -28,7 +28,8 @@ def raw(*pieces: bytes, pause: float = 0.0) -> Iterator[str]:
 
         def serve() -> None:
             connection, _ = listener.accept()
-            with connection:
+            # The client may hang up before all is sent.
+            with connection, suppress(OSError):
                 connection.recv(4096)
                 for piece in pieces:
                     connection.sendall(piece)
@@ -46,14 +47,14 @@ def raw(*pieces: bytes, pause: float = 0.0) -> Iterator[str]:
 
 def test_an_answer_comes_with_status_headers_and_body() -> None:
     with serving(lambda _: Reply(404, b"none", {"X-Kind": "Error"})) as server:
-        answer = PlainHttp(SystemClock()).ask(Request(server.url + "/x?y=1", "PUT"), 5)
+        answer = PlainHttp(SystemClock()).ask(HttpRequest(server.url + "/x?y=1", "PUT"), 5)
     assert (answer.status, answer.body, answer.headers["x-kind"]) == (404, b"none", "Error")
     assert (server.asked[0].method, server.asked[0].path) == ("PUT", "/x?y=1")
 
 
 def test_a_redirect_is_an_answer_and_not_followed() -> None:
     with serving(lambda _: Reply(302, headers={"Location": "http://127.0.0.1:1/"})) as server:
-        assert PlainHttp(SystemClock()).ask(Request(server.url), 5).status == 302
+        assert PlainHttp(SystemClock()).ask(HttpRequest(server.url), 5).status == 302
 
 
 def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,8 +124,8 @@ def test_pauses_double_up_to_half_a_minute() -> None:
     assert first[-1] == LONGEST_PAUSE
 
 
-def service(url: str, clock: StoppedClock, patience: float = 60) -> Service:
-    return Service(PlainHttp(clock), clock, url, clock.monotonic() + patience)
+def service(url: str, clock: StoppedClock, timeout: float = 60) -> Service:
+    return Service(PlainHttp(clock), clock, url, clock.monotonic() + timeout)
 
 
 def test_an_ill_service_is_asked_after_growing_pauses() -> None:
@@ -161,7 +162,7 @@ def test_one_deadline_holds_for_all_questions() -> None:
         return next(answers)
 
     with serving(platform) as server:
-        asked = service(server.url, clock, patience=20)
+        asked = service(server.url, clock, timeout=20)
         assert asked.find("/1") == b"1"
         with pytest.raises(TransientFailure, match="HTTP 500"):
             asked.find("/2")

@@ -1,4 +1,4 @@
-"""What a mirror, or somebody on the line, may try; each test is one attack."""
+"""What a mirror, or an attacker on the line, may try; each test is one attack."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from tuf.api.metadata import Delegations, Root, TargetFile, Targets
 
 from hostio.net.fetch import ByteStream
 from hostio.net.locations import fetcher_for
-from mirror.rolefiles import announce, signed_by_role
+from mirror.repository.rolefiles import announce, signed_by_role
 from osmodel.faults import HostFailure, TransientFailure
 from osmodel.release import release_to_json
+from osmodel.repository import target_path
 from tests.fakes.fetcher import EndlessStream, Meddler, saying
 from tests.fakes.repository import MadeRepository, made_repository, refuses, release, versions
 
@@ -51,7 +52,7 @@ def test_a_published_release_is_offered_and_its_payload_read(made: MadeRepositor
     host = made.client()
     offers = {str(offer.release.version): offer for offer in host.refresh()}
     assert offers["1.0.1"].release == release("1.0.1")
-    with host.open(offers["1.0.1"]) as payload:
+    with host.open(offers["1.0.1"].payloads[0]) as payload:
         assert payload.read(1000) == b"second payload"
 
 
@@ -325,13 +326,13 @@ def test_a_target_in_another_place_than_its_release_is_skipped(
     ],
 )
 def test_a_target_that_is_no_release_spoils_nothing(made: MadeRepository, custom: object) -> None:
-    made.edit_targets(add(release("1.0.1").target_path, custom))
+    made.edit_targets(add(target_path(release("1.0.1")), custom))
     assert versions(made.client().refresh()) == ["1.0.0"]
 
 
 def test_a_target_without_sha256_is_skipped(made: MadeRepository) -> None:
     fields = {"twinkeel": release_to_json(release("1.0.1"))}
-    made.edit_targets(add(release("1.0.1").target_path, fields, hashes={"md5": "00" * 16}))
+    made.edit_targets(add(target_path(release("1.0.1")), fields, hashes={"md5": "00" * 16}))
     assert versions(made.client().refresh()) == ["1.0.0"]
 
 

@@ -10,9 +10,10 @@ import pytest
 from hostio.net.fetch import ByteStream
 from hostio.net.locations import fetcher_for
 from osmodel.faults import UntrustedData
+from osmodel.repository import OfferedPayload
 from tests.fakes.fetcher import EndlessStream, Meddler, RamStream
 from tests.fakes.repository import MadeRepository, made_repository
-from update_engine.repository.client import Offer, Repository
+from update_engine.repository.client import Repository
 
 
 @pytest.fixture
@@ -24,13 +25,14 @@ def made(tmp_path: Path) -> MadeRepository:
     return repository
 
 
-def offered(host: Repository) -> Offer:
+def offered(host: Repository) -> OfferedPayload:
     (offer,) = host.refresh()
-    return offer
+    (payload,) = offer.payloads
+    return payload
 
 
-def stored(made: MadeRepository, offer: Offer) -> Path:
-    return made.directory / "targets" / offer.path
+def stored(made: MadeRepository, offer: OfferedPayload) -> Path:
+    return made.directory / "targets" / offer.stored_path
 
 
 def test_a_changed_payload_never_gives_its_last_bytes(made: MadeRepository) -> None:
@@ -84,7 +86,7 @@ def test_the_payload_of_another_version_is_refused(made: MadeRepository) -> None
     host = made.client()
     offer = offered(host)
     made.publish("1.0.1", b"other payload")
-    newer = next(o for o in host.refresh() if o != offer)
+    newer = next(payload for one in host.refresh() for payload in one.payloads if payload != offer)
     shutil.copy(stored(made, newer), stored(made, offer))
     with host.open(offer) as stream, pytest.raises(UntrustedData, match="sha256"):
         stream.read(1000)

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import SSlibKey
 from tuf.api.metadata import Key, Metadata, Root
 
-from mirror.keys import SigningKey
-from mirror.rolefiles import write
+from mirror.repository.rolefiles import write
+from mirror.signing.keys import SigningKey
 from osmodel.faults import UntrustedData
 from tests.fakes.repository import MadeRepository, made_repository, refuses, versions
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tuf.api.metadata import Metadata
 
-from mirror.rolefiles import write
+from mirror.repository.rolefiles import write
 from tests.fakes.repository import MadeRepository, made_repository, refuses, versions
 
 
@@ -68,7 +68,7 @@ def test_the_last_trusted_timestamp_is_a_floor_under_the_clock(made: MadeReposit
     made.refresh()
     made.client().refresh()
     # Targets that were signed long ago and expired on day 1, announced now by
-    # somebody who has the online key and says nothing about the time.
+    # an attacker who has the online key and says nothing about the time.
     made.clock.advance(-185 * DAY)
     made.edit_targets(lambda targets: targets.targets.clear())
     made.clock.advance(185 * DAY)

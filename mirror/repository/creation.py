@@ -14,15 +14,14 @@ from pathlib import Path
 
 from tuf.api.metadata import Key, Role, Root, Snapshot, Targets, Timestamp
 
-from mirror.keys import SigningKey, make_key
-from mirror.rolefiles import EXPIRES_AFTER, directory, meta_file, role_file, signed_by_role, write
+from mirror.repository.rolefiles import directory, meta_file, role_file, signed_by_role, write
+from mirror.signing.keys import SigningKey, make_key
 from osmodel.faults import HostFailure, InvalidInput
+from osmodel.repository import EXPIRES_AFTER, MOST_DAYS, ROLES, TARGETS
 
-ROLES = ("root", "targets", "snapshot", "timestamp")
 ONLINE_KEY = "online.pem"
 DEFAULT_DAYS: Mapping[str, int] = {"root": 365, "targets": 180, "snapshot": 30, "timestamp": 7}
 _MOST_KEYS = 32
-_MOST_DAYS = 3650
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +55,10 @@ class Policy:
 
     def __post_init__(self) -> None:
         for role, days in self.days.items():
-            if role not in ROLES or not 1 <= days <= _MOST_DAYS:
+            if role not in ROLES or not 1 <= days <= MOST_DAYS:
                 raise InvalidInput(
                     f"cannot let role {role!r} expire after {days} days",
-                    hint=f"roles are {', '.join(ROLES)}; days run from 1 to {_MOST_DAYS}",
+                    hint=f"roles are {', '.join(ROLES)}; days run from 1 to {MOST_DAYS}",
                 )
 
 
@@ -127,7 +126,7 @@ def _write_roles(
     repository: Path, root: Root, keys: Mapping[str, Sequence[SigningKey]], now: datetime
 ) -> None:
     directory(repository).mkdir(parents=True, exist_ok=True)
-    (repository / "targets").mkdir(exist_ok=True)
+    (repository / TARGETS).mkdir(exist_ok=True)
     targets = signed_by_role(root, Targets(version=1), keys["targets"], now)
     snapshot = signed_by_role(
         root, Snapshot(version=1, meta={"targets.json": meta_file(targets)}), keys["snapshot"], now

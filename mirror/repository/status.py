@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
+from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
-from mirror.publishing import RELEASE, stored_name
-from mirror.rolefiles import EXPIRES_AFTER, RoleSet, load
-from osmodel.faults import InvalidInput
-from osmodel.release import Release, release_from_json
+from mirror.repository.rolefiles import RoleSet, load, targets_of
+from osmodel.release import Release, release_to_json
+from osmodel.repository import TARGETS, Offer, OfferedPayload, offers, validity_of
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPayload:
+    """One payload of a release.
+
+    Attributes:
+        source: root hash of the release it changes; ``None`` if it is full.
+        size: bytes, signatures included.
+        digest: as hex digits; SHA-256, or SHA-512 where there is no other.
+        present: whether its file lies in the repository with that size.
+    """
+
+    source: str | None
+    size: int
+    digest: str
+    present: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +36,16 @@ class OfferedRelease:
 
     Attributes:
         release: what it is.
-        size: bytes of its signed payload.
-        sha256: digest of it, 64 hex digits.
-        present: whether its file lies in the repository with that size.
+        payloads: what it can be installed from, the full payload first.
     """
 
     release: Release
-    size: int
-    sha256: str
-    present: bool
+    payloads: tuple[StoredPayload, ...]
+
+    @property
+    def full(self) -> StoredPayload:
+        """The payload that every machine can install, where there is one."""
+        return self.payloads[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +80,10 @@ class Status:
     def warnings(self) -> tuple[str, ...]:
         """What needs attention, one sentence each."""
         absent = [
-            f"the payload of {offer.release.image} {offer.release.version} is missing"
+            f"{_named(payload)} of {offer.release.image} {offer.release.version} is missing"
             for offer in self.releases
-            if not offer.present
+            for payload in offer.payloads
+            if not payload.present
         ]
         return (*(role.warning for role in self.roles if role.warning), *absent)
 
@@ -79,12 +96,10 @@ def status(repository: Path, now: datetime) -> Status:
         UntrustedData: it is damaged.
     """
     current = load(repository)
-    found = [
-        _offered(repository, path, target)
-        for path, target in current.targets.signed.targets.items()
-    ]
+    # What is malformed is left out here as hosts leave it out.
+    found, _ = offers(targets_of(current.targets.signed))
     releases = sorted(
-        (offer for offer in found if offer is not None),
+        (_offered(repository, offer) for offer in found),
         key=lambda offer: (offer.release.image, offer.release.architecture, offer.release.version),
     )
     return Status(tuple(releases), _roles(current, now))
@@ -95,12 +110,12 @@ def status_to_json(shown: Status) -> dict[str, object]:
     return {
         "releases": [
             {
-                **asdict(offer.release),
-                "version": str(offer.release.version),
-                "min_version": str(offer.release.min_version or "") or None,
-                "size": offer.size,
-                "sha256": offer.sha256,
-                "present": offer.present,
+                "min_version": None,
+                **release_to_json(offer.release),
+                "size": offer.full.size,
+                "sha256": offer.full.digest,
+                "present": all(payload.present for payload in offer.payloads),
+                "payloads": [asdict(payload) for payload in offer.payloads],
             }
             for offer in shown.releases
         ],
@@ -117,17 +132,20 @@ def status_to_json(shown: Status) -> dict[str, object]:
     }
 
 
-def _offered(repository: Path, path: str, target: TargetFile) -> OfferedRelease | None:
-    fields = (target.custom or {}).get(RELEASE)
-    if not isinstance(fields, Mapping):
-        return None
-    try:
-        release = release_from_json(fields)
-    except InvalidInput:
-        return None  # hosts skip it as well
-    file = repository / "targets" / stored_name(path, target.hashes.get("sha256", ""))
-    present = file.is_file() and file.stat().st_size == target.length
-    return OfferedRelease(release, target.length, target.hashes.get("sha256", ""), present)
+def _offered(repository: Path, offer: Offer) -> OfferedRelease:
+    payloads = sorted(offer.payloads, key=lambda payload: payload.source or "")
+    return OfferedRelease(offer.release, tuple(_stored(repository, one) for one in payloads))
+
+
+def _stored(repository: Path, payload: OfferedPayload) -> StoredPayload:
+    file = repository / TARGETS / payload.stored_path
+    present = file.is_file() and file.stat().st_size == payload.length
+    digest = next(iter(payload.hashes.values()))
+    return StoredPayload(payload.source, payload.length, digest, present)
+
+
+def _named(payload: StoredPayload) -> str:
+    return "the payload" if payload.source is None else f"the delta from {payload.source[:16]}"
 
 
 def _roles(current: RoleSet, now: datetime) -> tuple[RoleStatus, ...]:
@@ -137,7 +155,7 @@ def _roles(current: RoleSet, now: datetime) -> tuple[RoleStatus, ...]:
     for metadata in held:
         name, expires = metadata.signed.type, metadata.signed.expires
         role = current.root.signed.roles[name]
-        days = int(role.unrecognized_fields.get(EXPIRES_AFTER, 1))
+        validity = validity_of(role.unrecognized_fields)
         shown.append(
             RoleStatus(
                 name,
@@ -145,7 +163,7 @@ def _roles(current: RoleSet, now: datetime) -> tuple[RoleStatus, ...]:
                 expires,
                 role.threshold,
                 tuple(role.keyids),
-                _warning(name, expires - now, timedelta(days=days)),
+                _warning(name, expires - now, validity),
             )
         )
     return tuple(shown)

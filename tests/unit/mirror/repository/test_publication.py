@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from mirror.keys import PrivateKey, SigningKey
-from mirror.publishing import alone, publish
-from mirror.refreshing import refresh
-from mirror.releasedir import BuiltRelease, read
-from mirror.status import status
+from mirror.release.builtrelease import BuiltPayload, read
+from mirror.repository.lock import locked
+from mirror.repository.publication import publish
+from mirror.repository.refresh import refresh
+from mirror.repository.status import status
+from mirror.signing.keys import PrivateKey, SigningKey
 from osmodel.faults import HostFailure, InvalidInput, TransientFailure, UntrustedData
 from tests.fakes.repository import (
     MadeRepository,
@@ -64,16 +65,16 @@ def test_without_the_online_key_nothing_is_written(made: MadeRepository, tmp_pat
 def test_the_payload_is_signed_with_exactly_the_release_keys(tmp_path: Path) -> None:
     used: list[PrivateKey] = []
 
-    def signing(of: BuiltRelease, target: Path, keys: Sequence[PrivateKey]) -> None:
+    def signing(of: BuiltPayload, target: Path, keys: Sequence[PrivateKey]) -> None:
         used.extend(keys)
-        target.write_bytes(of.payload.read_bytes() + b" signed")
+        target.write_bytes(of.path.read_bytes() + b" signed")
 
     made = made_repository(tmp_path, signing=signing)
     done = made.publish("1.0.0", b"payload", signers=2)
     assert [SigningKey("", key).keyid for key in used] == [
         key.keyid for key in made.keys("targets", 2)
     ]
-    assert done.size == len(b"payload signed")
+    assert done.full.size == len(b"payload signed")
 
 
 def test_publishing_the_same_again_changes_nothing(made: MadeRepository) -> None:
@@ -81,8 +82,44 @@ def test_publishing_the_same_again_changes_nothing(made: MadeRepository) -> None
     before = files(made.directory)
     again = made.publish("1.0.0", b"payload")
     assert (first.changed, again.changed) == (True, False)
-    assert again.sha256 == first.sha256
+    assert again.payloads == first.payloads
     assert files(made.directory) == before
+
+
+DELTAS = {"12" * 32: b"delta", "34" * 32: b"another delta"}
+
+
+def test_a_release_is_published_with_its_deltas(made: MadeRepository) -> None:
+    done = made.publish("1.0.1", b"full payload", deltas=DELTAS)
+    assert [payload.source for payload in done.payloads] == [None, *DELTAS]
+    (offer,) = made.client().refresh()
+    lengths = {payload.source or "": payload.length for payload in offer.payloads}
+    assert lengths == {"": 12} | {source: len(content) for source, content in DELTAS.items()}
+    host = made.client()
+    for payload in offer.payloads:
+        with host.open(payload) as stream:
+            assert stream.read(100) == (
+                DELTAS[payload.source] if payload.source else b"full payload"
+            )
+
+
+def test_a_delta_may_follow_its_release(made: MadeRepository) -> None:
+    made.publish("1.0.1", b"full payload")
+    before = files(made.directory / "targets")
+    done = made.publish("1.0.1", b"full payload", deltas=DELTAS)
+    assert done.changed
+    assert before.items() < files(made.directory / "targets").items()
+    again = made.publish("1.0.1", b"full payload", deltas=DELTAS)
+    assert (again.changed, again.payloads) == (False, done.payloads)
+
+
+def test_a_release_without_its_full_payload_is_not_published(tmp_path: Path) -> None:
+    directory = built(tmp_path / "built", release("1.0.0"), b"payload", DELTAS)
+    manifest = json.loads((directory / "manifest.json").read_bytes())
+    del manifest["files"]["full.payload"]
+    (directory / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InvalidInput, match=r"full\.payload is missing"):
+        read(directory)
 
 
 def test_a_version_is_never_replaced(made: MadeRepository) -> None:
@@ -184,7 +221,7 @@ def test_files_are_written_in_the_order_that_keeps_them_valid(made: MadeReposito
 
 
 def test_a_signer_that_fails_leaves_the_repository_as_it_was(tmp_path: Path) -> None:
-    def failing(of: BuiltRelease, target: Path, keys: Sequence[PrivateKey]) -> None:
+    def failing(of: BuiltPayload, target: Path, keys: Sequence[PrivateKey]) -> None:
         del of, keys
         target.write_bytes(b"half")
         raise HostFailure("no space left")
@@ -202,7 +239,7 @@ def test_a_signer_that_fails_leaves_the_repository_as_it_was(tmp_path: Path) -> 
 def test_two_publications_at_once_are_not_possible(made: MadeRepository) -> None:
     descriptor = os.open(made.directory, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    with pytest.raises(TransientFailure, match="another update-mirror"), alone(made.directory):
+    with pytest.raises(TransientFailure, match="another update-mirror"), locked(made.directory):
         pass
     os.close(descriptor)
     made.publish("1.0.0")
@@ -234,7 +271,7 @@ def test_a_refresh_keeps_a_repository_alive_without_release_keys(made: MadeRepos
         assert versions(made.client().refresh()) == ["1.0.0"]
 
 
-def test_with_their_keys_the_roles_of_people_are_signed_anew(made: MadeRepository) -> None:
+def test_with_their_keys_the_offline_roles_are_re_signed(made: MadeRepository) -> None:
     made.publish("1.0.0")
     made.client().refresh()
     made.clock.advance(360 * 86_400)
@@ -256,7 +293,7 @@ def test_the_status_shows_releases_and_roles(made: MadeRepository) -> None:
     made.publish("1.10.0", b"abc")
     made.publish("1.9.0", b"abcd")
     shown = status(made.directory, made.clock.now())
-    assert [(str(o.release.version), o.size) for o in shown.releases] == [
+    assert [(str(o.release.version), o.full.size) for o in shown.releases] == [
         ("1.9.0", 4),
         ("1.10.0", 3),
     ]

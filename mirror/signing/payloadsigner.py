@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from mirror.keys import PrivateKey
+from mirror.signing.keys import PrivateKey
 from osmodel.faults import HostFailure, InvalidInput, UntrustedData
 from osmodel.payload.layout import HEADER_SIZE, MAX_SIGNATURES, Header
 from osmodel.payload.manifest import Manifest, Signature, Signatures

@@ -1,9 +1,9 @@
-"""Say again, with later dates, what the repository says.
+"""Re-sign what the repository says, with later dates.
 
-Hosts refuse a repository whose timestamp has expired, so that nobody can keep
-old metadata in front of them. The mirror therefore signs snapshot and
-timestamp anew from time to time; release signers are not needed for it. The
-roles of people are signed anew when enough of their keys are given.
+Hosts refuse a repository whose timestamp has expired, so that an attacker
+cannot keep old metadata in front of them. The mirror therefore re-signs
+snapshot and timestamp from time to time; release signers are not needed for
+it. The offline roles are re-signed when enough of their keys are given.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from pathlib import Path
 from tuf.api.metadata import Root, Targets
 
 from hostio.system.clock import Clock
-from mirror.keys import SigningKey
-from mirror.publishing import alone
-from mirror.rolefiles import RoleSet, announce, load, signed_by_role, signers_of, write
+from mirror.repository.lock import locked
+from mirror.repository.rolefiles import RoleSet, announce, load, signed_by_role, signers_of, write
+from mirror.signing.keys import SigningKey
 
 
 def refresh(repository: Path, keys: Sequence[SigningKey], clock: Clock) -> tuple[str, ...]:
-    """Sign anew each role that ``keys`` can speak for; returns their names.
+    """Re-sign each role that ``keys`` can speak for; returns their names.
 
     Raises:
         InvalidInput: not a repository, an online key is missing, or the keys
-            given for a role of people are fewer than its threshold.
-        TransientFailure: somebody else is changing the repository.
+            given for an offline role are fewer than its threshold.
+        TransientFailure: another ``update-mirror`` is changing the repository.
         UntrustedData: the repository is damaged.
     """
-    with alone(repository):
+    with locked(repository):
         now = load(repository)
-        people = [role for role in (Root.type, Targets.type) if _meant(now, role, keys)]
-        for role in (*people, "snapshot", "timestamp"):
+        offline = [role for role in (Root.type, Targets.type) if _meant(now, role, keys)]
+        for role in (*offline, "snapshot", "timestamp"):
             # Refused before anything is written, not half way.
             signers_of(now.root.signed, role, keys)
-        if Root.type in people:
+        if Root.type in offline:
             now = _with_later_root(repository, now, keys, clock.now())
-        if Targets.type in people:
+        if Targets.type in offline:
             targets = deepcopy(now.targets.signed)
             targets.version += 1
             signed = signed_by_role(now.root.signed, targets, keys, clock.now())
             write(repository, signed)
             now = replace(now, targets=signed)
         announce(repository, now, keys, clock.now())
-    return (*people, "snapshot", "timestamp")
+    return (*offline, "snapshot", "timestamp")
 
 
 def _meant(now: RoleSet, role: str, keys: Sequence[SigningKey]) -> bool:

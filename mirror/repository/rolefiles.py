@@ -2,17 +2,17 @@
 
 Versions are part of the names (TUF "consistent snapshots"), so a file that a
 client may have seen is never changed. Only ``timestamp.json`` is replaced, and
-it is replaced last: until then the files of a publication are there but nobody
-is told about them, and the repository is as valid as before.
+it is replaced last: until then the files of a publication are there but no
+client is told about them, and the repository is as valid as before.
 
 Source: TUF specification 1.0.33, sections 4 and 6.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,11 +20,16 @@ from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
 
 from hostio.files.durable import replace_file
-from mirror.keys import SigningKey
+from mirror.signing.keys import SigningKey
 from osmodel.faults import HostFailure, InvalidInput, UntrustedData
-
-EXPIRES_AFTER = "x-twinkeel-expires-after-days"
-ISSUED = "x-twinkeel-issued"
+from osmodel.repository import (
+    ISSUED,
+    METADATA,
+    Target,
+    issued_text,
+    metadata_name,
+    validity_of,
+)
 
 _MOST_ROOTS = 1024
 
@@ -43,13 +48,12 @@ class RoleSet:
 
 def directory(repository: Path) -> Path:
     """Where the metadata lies."""
-    return repository / "metadata"
+    return repository / METADATA
 
 
 def role_file(repository: Path, role: str, version: int) -> Path:
     """The file of one version of a role; the timestamp has one name for all."""
-    name = "timestamp.json" if role == Timestamp.type else f"{version}.{role}.json"
-    return directory(repository) / name
+    return directory(repository) / metadata_name(role, version)
 
 
 def load(repository: Path) -> RoleSet:
@@ -70,6 +74,12 @@ def load(repository: Path) -> RoleSet:
         except (RepositoryError, ValueError) as error:
             raise UntrustedData(f"{repository}: {role}: {error}") from error
     return RoleSet(root, timestamp, snapshot, targets)
+
+
+def targets_of(role: Targets) -> Iterator[Target]:
+    """The files that a targets role lists, in its order."""
+    for path, target in role.targets.items():
+        yield Target(path, target.length, target.hashes, target.custom)
 
 
 def signers_of(root: Root, role: str, keys: Sequence[SigningKey]) -> list[SigningKey]:
@@ -101,11 +111,11 @@ def signed_by_role(
         InvalidInput: fewer than the role's threshold of different keys.
     """
     signers = signers_of(root, content.type, keys)
-    days = int(root.roles[content.type].unrecognized_fields.get(EXPIRES_AFTER, 1))
-    content.expires = now.replace(microsecond=0) + timedelta(days=days)
+    validity = validity_of(root.roles[content.type].unrecognized_fields)
+    content.expires = now.replace(microsecond=0) + validity
     if content.type == Timestamp.type:
         # A host never trusts its clock to be earlier than this.
-        content.unrecognized_fields[ISSUED] = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        content.unrecognized_fields[ISSUED] = issued_text(now)
     metadata = Metadata(content)
     for key in signers:
         metadata.sign(key.signer, append=True)

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from mirror.creating import Policy, Quorum, create
-from mirror.keys import load_key
+from mirror.repository.creation import Policy, Quorum, create
+from mirror.signing.keys import load_key
 from osmodel.faults import InvalidInput
 from tests.fakes.clock import StoppedClock
 from tests.fakes.repository import (

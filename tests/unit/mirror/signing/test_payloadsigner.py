@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from mirror.payloadsigner import sign_payload
+from mirror.signing.payloadsigner import sign_payload
 from osmodel.faults import HostFailure, InvalidInput, UntrustedData
 from osmodel.payload import wire
 from osmodel.payload.layout import HEADER_SIZE, Header

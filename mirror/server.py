@@ -1,6 +1,6 @@
 """Serve a repository over plain http.
 
-Every byte is signed, so encryption is left to whoever wants it in front. Served
+Every byte is signed, so encryption is left to a proxy in front. Served
 are the two kinds of file a repository consists of, and nothing else: no
 listing, no dot file, no link, nothing outside ``metadata/*.json`` and
 ``targets/``. Parts of files are served, so that hosts can resume.

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mirror.publishing import publish
-from mirror.releasedir import read
-from mirror.releasesigner import sign_release
+from mirror.release.builtrelease import read
+from mirror.release.releasesigner import sign_release
+from mirror.repository.publication import publish
 from osmodel.faults import UntrustedData
 from osmodel.payload.layout import Header
 from osmodel.release import release_to_json
@@ -37,7 +37,7 @@ def test_a_host_opens_what_the_mirror_signed(made: MadeRepository) -> None:
     made.publish(small.release, unsigned(small), signers=2)
     host = made.client()
     (offer,) = host.refresh()
-    with host.open(offer) as stream:
+    with host.open(offer.payloads[0]) as stream:
         assert open_payload(stream, host.trust()).release == offer.release == small.release
 
 
@@ -47,7 +47,7 @@ def test_another_repositorys_keys_do_not_open_it(made: MadeRepository, tmp_path:
     other = made_repository(tmp_path, name="other").client()
     host = made.client()
     (offer,) = host.refresh()
-    with host.open(offer) as stream, pytest.raises(UntrustedData):
+    with host.open(offer.payloads[0]) as stream, pytest.raises(UntrustedData):
         open_payload(stream, other.trust())
 
 
@@ -57,7 +57,7 @@ def test_a_payload_is_held_to_the_threshold_of_the_root(made: MadeRepository) ->
     host = made.client()
     (offer,) = host.refresh()
     stricter = Trust(3, host.trust().keys)
-    with host.open(offer) as stream, pytest.raises(UntrustedData):
+    with host.open(offer.payloads[0]) as stream, pytest.raises(UntrustedData):
         open_payload(stream, stricter)
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from hostio.net.locations import fetcher_for
-from mirror.serving import application
+from mirror.server import application
 from osmodel.faults import InvalidInput
 from tests.fakes.repository import MadeRepository, made_repository, versions
 from tests.fakes.servedrepository import served_repository
@@ -60,7 +60,7 @@ def test_a_host_updates_from_it(made: MadeRepository, url: str) -> None:
     host = made.client(url=url, fetcher=fetcher_for(url, made.clock))
     (offer,) = host.refresh()
     assert versions([offer]) == ["1.0.0"]
-    with host.open(offer) as stream:
+    with host.open(offer.payloads[0]) as stream:
         assert b"".join(iter(lambda: stream.read(50_000), b"")) == PAYLOAD
 
 

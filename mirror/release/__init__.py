@@ -1,0 +1,1 @@
+"""Releases as `build-image` left them, and their signed payloads."""

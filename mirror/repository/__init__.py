@@ -1,0 +1,1 @@
+"""The repository on disk: made, published into, refreshed, looked at."""

@@ -1,0 +1,1 @@
+"""Private keys, and signatures made with them."""
