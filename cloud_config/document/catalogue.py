@@ -13,7 +13,8 @@ from __future__ import annotations
 from typing import Final
 
 from cloud_config.document.catalogue_coreos import COREOS
-from cloud_config.document.keys import Fields, Items, Key, Kind, Leaf
+from cloud_config.document.keys import Fields, Items, Key, Kind, Leaf, keys_of
+from cloud_config.document.users import User
 
 TEXT: Final = Leaf()
 TEXTS: Final = Items(TEXT)
@@ -24,22 +25,7 @@ _REMOTE = "trying to fetch from a remote endpoint introduces too many intermitte
 
 USER: Final = Fields(
     keys=(
-        Key("name", Leaf(pattern=r"\A[A-Za-z_][A-Za-z0-9_.-]{0,31}\Z"), "Name of the account."),
-        Key(
-            "passwd",
-            Leaf(pattern=r"\A[^:\n]*\Z", secret=True),
-            "Hash of the password as crypt(3) makes it, never the password.",
-        ),
-        Key("ssh_authorized_keys", Items(Leaf(secret=True)), "Public keys that may log in."),
-        Key("gecos", Leaf(pattern=r"\A[^:\n]*\Z"), "Full name."),
-        Key("homedir", Leaf(pattern=r"\A/[^:\n]*\Z"), "Home directory; /home/NAME by default."),
-        Key("no_create_home", FLAG, "Do not make the home directory."),
-        Key("primary_group", Leaf(pattern=r"\A[A-Za-z0-9_.-]+\Z"), "Group instead of one's own."),
-        Key("groups", Items(Leaf(pattern=r"\A[A-Za-z0-9_.-]+\Z")), "More groups."),
-        Key("no_user_group", FLAG, "Make no group of the user's name."),
-        Key("system", FLAG, "A system account: low number, no home unless asked for."),
-        Key("no_log_init", FLAG, "Leave lastlog and faillog alone."),
-        Key("shell", Leaf(pattern=r"\A/[^:\n]*\Z"), "Login shell."),
+        *keys_of(User),
         Key("coreos_ssh_import_github", TEXT, "Not done here.", deprecated=_REMOTE),
         Key("coreos_ssh_import_github_users", TEXTS, "Not done here.", deprecated=_REMOTE),
         Key("coreos_ssh_import_url", TEXT, "Not done here.", deprecated=_REMOTE),

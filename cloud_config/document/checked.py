@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Checked:
     """A single value.
 
     Attributes:
@@ -21,7 +21,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Table:
     """A mapping.
 
     Attributes:
@@ -39,38 +39,38 @@ class Group:
     def text(self, name: str) -> str:
         """A single value, empty if it was not said."""
         said = self.values.get(name)
-        return said.text if isinstance(said, Said) else ""
+        return said.text if isinstance(said, Checked) else ""
 
     def optional(self, name: str) -> str | None:
         """A single value, ``None`` if it was not said."""
         said = self.values.get(name)
-        return said.text if isinstance(said, Said) else None
+        return said.text if isinstance(said, Checked) else None
 
     def flag(self, name: str, *, default: bool = False) -> bool:
         """A boolean."""
         said = self.values.get(name)
-        return said.text == "true" if isinstance(said, Said) else default
+        return said.text == "true" if isinstance(said, Checked) else default
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of single values."""
         said = self.values.get(name)
         items = said if isinstance(said, tuple) else ()
-        return tuple(item.text for item in items if isinstance(item, Said))
+        return tuple(item.text for item in items if isinstance(item, Checked))
 
-    def groups(self, name: str) -> Iterator[Group]:
+    def groups(self, name: str) -> Iterator[Table]:
         """The usable mappings of a list."""
         return (group for group in self.all_groups(name) if group.usable)
 
-    def all_groups(self, name: str) -> Iterator[Group]:
+    def all_groups(self, name: str) -> Iterator[Table]:
         """All mappings of a list."""
         said = self.values.get(name)
         items = said if isinstance(said, tuple) else ()
-        return (item for item in items if isinstance(item, Group))
+        return (item for item in items if isinstance(item, Table))
 
-    def group(self, name: str) -> Group | None:
+    def group(self, name: str) -> Table | None:
         """A mapping, ``None`` if it was not said."""
         said = self.values.get(name)
-        return said if isinstance(said, Group) else None
+        return said if isinstance(said, Table) else None
 
 
-Value = Said | Group | tuple[Said | Group, ...]
+Value = Checked | Table | tuple[Checked | Table, ...]

@@ -13,7 +13,7 @@ import dataclasses
 from dataclasses import dataclass, field
 
 from cloud_config.document import scalars
-from cloud_config.document.checked import Group, Said, Value
+from cloud_config.document.checked import Checked, Table, Value
 from cloud_config.document.findings import Finding, Level
 from cloud_config.document.keys import Fields, Items, Kind, Leaf, Shape, human_type
 from cloud_config.document.scalars import Resolved
@@ -35,7 +35,7 @@ class Checker:
 
     findings: list[Finding] = field(default_factory=list)
 
-    def mapping(self, node: Mapping, shape: Fields, path: str = "", line: int = 0) -> Group:
+    def mapping(self, node: Mapping, shape: Fields, path: str = "", line: int = 0) -> Table:
         """The known keys of a mapping."""
         values: dict[str, Value] = {}
         lines: dict[str, int] = {}
@@ -43,7 +43,7 @@ class Checker:
         for name, (at, child) in node.entries.items():
             key = shape.named(name)
             if key is None:
-                self.say(
+                self.note(
                     at,
                     Level.WARNING,
                     f'unrecognized key "{shown(name)}"{advice(name, shape, path)}',
@@ -51,13 +51,13 @@ class Checker:
                 continue
             lines[name] = at
             if key.deprecated:
-                self.say(at, Level.WARNING, f'deprecated key "{name}" ({key.deprecated})')
+                self.note(at, Level.WARNING, f'deprecated key "{name}" ({key.deprecated})')
             value = self.value(child, key.shape, name, at)
             if value is not None:
                 values[name] = value
             elif isinstance(child, Scalar):
                 refused[name] = child.text
-        return Group(line or node.line, values, lines, refused)
+        return Table(line or node.line, values, lines, refused)
 
     def value(self, node: Node, shape: Shape, name: str, line: int) -> Value | None:
         """What ``node`` says, ``None`` if it does not fit."""
@@ -72,22 +72,22 @@ class Checker:
                 self._misfit(name, shape, line)
                 return None
 
-    def say(self, line: int, level: Level, message: str) -> None:
+    def note(self, line: int, level: Level, message: str) -> None:
         """Note a finding."""
         self.findings.append(Finding(line, level, message))
 
     def _misfit(self, name: str, shape: Shape, line: int) -> None:
-        self.say(line, Level.WARNING, f'incorrect type for "{name}" (want {human_type(shape)})')
+        self.note(line, Level.WARNING, f'incorrect type for "{name}" (want {human_type(shape)})')
 
     def _items(self, node: Listing, shape: Leaf | Fields, name: str) -> Value:
-        found: list[Said | Group] = []
+        found: list[Checked | Table] = []
         for number, (line, item) in enumerate(node.items):
             value = self.value(item, shape, f"{name}[{number}]", line)
-            if isinstance(value, Said | Group):
+            if isinstance(value, Checked | Table):
                 found.append(value)
         return tuple(found)
 
-    def _whole(self, node: Mapping, shape: Fields, name: str, line: int) -> Group:
+    def _whole(self, node: Mapping, shape: Fields, name: str, line: int) -> Table:
         """A mapping below a key or in a list."""
         before = len(self.findings)
         group = self.mapping(node, shape, name, line)
@@ -95,25 +95,25 @@ class Checker:
         usable = not (wrong and shape.whole)
         for needed in shape.required:
             if needed not in group.lines or (needed in group.values and not group.text(needed)):
-                self.say(line, Level.WARNING, f'{name} has no "{needed}" and is left out')
+                self.note(line, Level.WARNING, f'{name} has no "{needed}" and is left out')
             usable = usable and bool(group.text(needed))
         return dataclasses.replace(group, usable=usable)
 
-    def _leaf(self, node: Scalar, leaf: Leaf, name: str, line: int) -> Said | None:
+    def _leaf(self, node: Scalar, leaf: Leaf, name: str, line: int) -> Checked | None:
         resolved = scalars.resolve(node)
         if resolved not in _FITS[leaf.kind]:
             self._misfit(name, leaf, line)
             return None
         said = _said(node, leaf, line)
         if said is None:
-            self.say(line, Level.ERROR, "!!binary value contains invalid base64 data")
+            self.note(line, Level.ERROR, "!!binary value contains invalid base64 data")
             return None
         if not leaf.raw and "\0" in said.text:
-            self.say(line, Level.ERROR, f'value of "{name}" contains a zero byte')
+            self.note(line, Level.ERROR, f'value of "{name}" contains a zero byte')
             return None
         if not leaf.accepts(said.text):
             value = "" if leaf.secret else f" {shown(said.text)}"
-            self.say(
+            self.note(
                 line,
                 Level.ERROR,
                 f"invalid value{value}" if value else f'invalid value for "{name}"',
@@ -122,7 +122,7 @@ class Checker:
         return said
 
 
-def _said(node: Scalar, leaf: Leaf, line: int) -> Said | None:
+def _said(node: Scalar, leaf: Leaf, line: int) -> Checked | None:
     content = scalars.binary(node)
     if content is None:
         return None
@@ -133,4 +133,4 @@ def _said(node: Scalar, leaf: Leaf, line: int) -> Said | None:
             text = str(scalars.whole(node.text))
         case _:
             text = content.decode("utf-8", "replace")
-    return Said(text, line, content)
+    return Checked(text, line, content)

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
+from typing import get_args, get_type_hints
 
 
 class Kind(StrEnum):
@@ -86,6 +87,21 @@ class Key:
     shape: Shape
     about: str = ""
     deprecated: str = field(default="")
+
+
+def keys_of(record: type) -> tuple[Key, ...]:
+    """The keys that a dataclass declares.
+
+    Args:
+        record: its fields are ``Annotated[type, shape, sentence]``; one without is no key.
+    """
+    hints = get_type_hints(record, include_extras=True)
+    declared = ((name, get_args(hint)) for name, hint in hints.items())
+    return tuple(
+        Key(name, found[1], found[2])
+        for name, found in declared
+        if found[1:] and isinstance(found[1], Leaf | Items | Fields)
+    )
 
 
 def human_type(shape: Shape) -> str:

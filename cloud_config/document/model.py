@@ -10,29 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """One item of ``users``; the keys are those of coreos-cloudinit.
-
-    Attributes:
-        passwd: a crypt(3) hash, never a plain password.
-        shell: empty for the system's default.
-    """
-
-    name: str
-    line: int
-    passwd: str | None = field(default=None, repr=False)
-    ssh_authorized_keys: tuple[str, ...] = ()
-    gecos: str = ""
-    homedir: str = ""
-    no_create_home: bool = False
-    primary_group: str = ""
-    groups: tuple[str, ...] = ()
-    no_user_group: bool = False
-    system: bool = False
-    no_log_init: bool = False
-    shell: str = ""
+from cloud_config.document.users import User
 
 
 @dataclass(frozen=True, slots=True)

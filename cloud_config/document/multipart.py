@@ -29,7 +29,7 @@ class UnreadableError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
+class MimePart:
     """A part that is no multipart itself.
 
     Attributes:
@@ -66,19 +66,19 @@ class _Entity:
         return ""
 
 
-def leaves(data: bytes) -> list[Leaf]:
+def leaves(data: bytes) -> list[MimePart]:
     """The parts of a message, in order.
 
     Raises:
         UnreadableError: the message is damaged or has too many parts.
     """
-    found: list[Leaf] = []
+    found: list[MimePart] = []
     for entity in _walk(data, _entity(data, 0, len(data)), 0):
         if len(found) == _MAX_PARTS:
             raise UnreadableError(f"multipart message has more than {_MAX_PARTS} parts")
         name = entity.parameter("content-disposition", "filename")
         lines = data.count(b"\n", 0, entity.begin)
-        found.append(Leaf(entity.kind, shown(name), _content(data, entity), lines))
+        found.append(MimePart(entity.kind, shown(name), _content(data, entity), lines))
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cloud_config.document.checked import Group
+from cloud_config.document.checked import Table
 from cloud_config.document.findings import Finding, Level
 from cloud_config.document.yamltree import Mapping
 
@@ -26,7 +26,7 @@ def tree_rules(root: Mapping) -> Iterator[Finding]:
         yield Finding(line, Level.INFO, "write_files doesn't belong under coreos")
 
 
-def group_rules(document: Group) -> Iterator[Finding]:
+def group_rules(document: Table) -> Iterator[Finding]:
     """Remarks about values that are allowed but will not do what was wanted."""
     coreos = document.group("coreos")
     for name in ("etcd", "etcd2"):
@@ -41,7 +41,7 @@ def group_rules(document: Group) -> Iterator[Finding]:
     yield from _key_rules(document)
 
 
-def _key_rules(document: Group) -> Iterator[Finding]:
+def _key_rules(document: Table) -> Iterator[Finding]:
     for owner in (document, *document.groups("users")):
         for key in owner.texts("ssh_authorized_keys"):
             if "PRIVATE KEY" in key:

@@ -77,16 +77,11 @@ class Mapping:
 Node = Scalar | Listing | Mapping
 
 
-Loader = type[yaml.SafeLoader] | type[yaml.CSafeLoader]
-FASTEST: Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-def parse(text: str, *, loader: Loader = FASTEST) -> tuple[Node | None, list[Finding]]:
+def parse(text: str) -> tuple[Node | None, list[Finding]]:
     """Read the first document of ``text``.
 
     Args:
         text: YAML.
-        loader: whose parser is used; both make the same tree.
 
     Returns:
         The root, or ``None`` for an empty text or one with a syntax error, and
@@ -96,7 +91,7 @@ def parse(text: str, *, loader: Loader = FASTEST) -> tuple[Node | None, list[Fin
         return None, [Finding(1, Level.ERROR, f"document is larger than {MAX_BYTES} bytes")]
     builder = _Builder(text)
     try:
-        for event in yaml.parse(text, Loader=loader):
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             if builder.take(event):
                 break
     except yaml.YAMLError as error:

@@ -7,9 +7,10 @@ the other.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 from cloud_config.document.findings import Finding, Level
-from cloud_config.document.model import User
+from cloud_config.document.users import Account, User
 from cloud_config.planning.actions import Action, AuthorizeKeys, EnsureUser
 from cloud_config.planning.escaping import line
 from cloud_config.planning.share import WHOLE, Share
@@ -24,7 +25,8 @@ def users(items: Sequence[User]) -> Share:
     actions: list[Action] = []
     findings: list[Finding] = []
     for item in items:
-        actions.append(_user(item))
+        account = {field.name: getattr(item, field.name) for field in fields(Account)}
+        actions.append(EnsureUser(**account))
         keys, complaints = _keys(item.ssh_authorized_keys, "users", item.line)
         findings += complaints
         if keys:
@@ -42,23 +44,6 @@ def login_keys(document: Sequence[str], platform: Sequence[str]) -> Share:
         if keys:
             actions.append(AuthorizeKeys(LOGIN_USER, keys, origin))
     return Share(files=tuple(actions), findings=tuple(findings))
-
-
-def _user(item: User) -> EnsureUser:
-    return EnsureUser(
-        name=item.name,
-        origin="users",
-        passwd=item.passwd,
-        gecos=item.gecos,
-        homedir=item.homedir,
-        no_create_home=item.no_create_home,
-        primary_group=item.primary_group,
-        groups=item.groups,
-        no_user_group=item.no_user_group,
-        system=item.system,
-        no_log_init=item.no_log_init,
-        shell=item.shell,
-    )
 
 
 def _keys(

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from cloud_config.document.users import Account
+
 
 class Frequency(StrEnum):
     """When an action is due."""
@@ -36,25 +38,13 @@ class SetTimezone:
 
 
 @dataclass(frozen=True, slots=True)
-class EnsureUser:
+class EnsureUser(Account):
     """Make a user that does not exist; an existing one gets its password only.
 
-    Attributes:
-        passwd: a crypt(3) hash, set once per instance; ``None`` leaves it.
+    The password, a crypt(3) hash, is set once per instance; ``None`` leaves it.
     """
 
-    name: str
-    origin: str
-    passwd: str | None = field(default=None, repr=False)
-    gecos: str = ""
-    homedir: str = ""
-    no_create_home: bool = False
-    primary_group: str = ""
-    groups: tuple[str, ...] = ()
-    no_user_group: bool = False
-    system: bool = False
-    no_log_init: bool = False
-    shell: str = ""
+    origin: str = "users"
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ FIRST: tuple[Action, ...] = (
     ReloadManager(),
     EnableUnit("data.mount", runtime=False, origin="storage"),
     CommandUnit("start", "data.mount", "storage"),
-    EnsureUser("ada", "users", passwd="$6$x", groups=("sudo",)),
+    EnsureUser("ada", passwd="$6$x", groups=("sudo",)),
     AuthorizeKeys("ada", ("ssh-ed25519 A ada",), "users"),
     AuthorizeKeys("core", ("ssh-ed25519 C core",), "ssh_authorized_keys"),
     PutFile("/etc/hosts", b"127.0.0.1 web\n", "manage_etc_hosts"),
@@ -52,7 +52,7 @@ FIRST: tuple[Action, ...] = (
 )
 SECOND: tuple[Action, ...] = (
     SetHostname("db"),
-    EnsureUser("bob", "users", passwd="$6$y"),
+    EnsureUser("bob", passwd="$6$y"),
     AuthorizeKeys("bob", ("ssh-ed25519 B bob",), "users"),
     AuthorizeKeys("core", ("ssh-ed25519 D other",), "ssh_authorized_keys"),
     PutFile("/etc/app/secret", b"t", "write_files", 0o600, "bob:bob"),

@@ -78,7 +78,7 @@ def test_what_is_right_already_is_not_written_again(machine: CloudMachine) -> No
     plan = (
         SetHostname("web"),
         SetTimezone("Europe/Berlin"),
-        EnsureUser("ada", "users", passwd="$6$x", groups=("sudo",)),
+        EnsureUser("ada", passwd="$6$x", groups=("sudo",)),
         AuthorizeKeys("ada", ("ssh-ed25519 AAAA ada",), "users"),
         HOSTS,
         LinkFile(UNIT, "/dev/null", "units"),
@@ -310,13 +310,13 @@ def test_a_unit_that_was_enabled_before_stays_so(machine: CloudMachine) -> None:
 
 
 def test_a_user_is_made_with_all_that_was_asked_for(machine: CloudMachine) -> None:
-    machine.apply(EnsureUser("ada", "users", passwd="$6$x", groups=("sudo",), gecos="Ada"))
+    machine.apply(EnsureUser("ada", passwd="$6$x", groups=("sudo",), gecos="Ada"))
     assert machine.accounts.members["ada"] == ("sudo",)
     assert machine.accounts.passwords["ada"] == "$6$x"
 
 
 def test_missing_groups_do_not_keep_a_user_out(machine: CloudMachine) -> None:
-    user = EnsureUser("ada", "users", groups=("sudo", "docker"), primary_group="staffers")
+    user = EnsureUser("ada", groups=("sudo", "docker"), primary_group="staffers")
     report = machine.apply(user)
     assert report.results[0].text == (
         "not on this machine, user made without: group 'docker', primary group 'staffers'"
@@ -325,17 +325,17 @@ def test_missing_groups_do_not_keep_a_user_out(machine: CloudMachine) -> None:
 
 
 def test_a_user_named_as_a_group_joins_it(machine: CloudMachine) -> None:
-    machine.apply(EnsureUser("sudo", "users"))
+    machine.apply(EnsureUser("sudo"))
     assert machine.accounts.users["sudo"].group == 27
 
 
 @pytest.mark.parametrize("name", ["a/b", "a,b"])
 def test_a_name_that_is_none_is_refused(machine: CloudMachine, name: str) -> None:
-    assert only(machine.apply(EnsureUser(name, "users"))) is Outcome.FAILED
+    assert only(machine.apply(EnsureUser(name))) is Outcome.FAILED
 
 
 def test_a_password_is_set_once_per_instance(machine: CloudMachine) -> None:
-    ada = EnsureUser("core", "users", passwd="$6$first")
+    ada = EnsureUser("core", passwd="$6$first")
     machine.apply(ada)
     machine.accounts.passwords["core"] = "$6$by-hand"
     machine.apply(ada)
@@ -345,7 +345,7 @@ def test_a_password_is_set_once_per_instance(machine: CloudMachine) -> None:
 
 
 def test_a_user_made_anew_gets_its_password(machine: CloudMachine) -> None:
-    ada = EnsureUser("ada", "users", passwd="$6$x")
+    ada = EnsureUser("ada", passwd="$6$x")
     machine.apply(ada)
     machine.accounts.remove("ada")
     machine.apply(ada)
@@ -512,7 +512,7 @@ def test_no_secret_is_told(machine: CloudMachine, caplog: pytest.LogCaptureFixtu
     secret = "Tr0ub4dor"
     machine.tree.refuses.add("/etc/full")
     report = machine.apply(
-        EnsureUser("ada", "users", passwd=secret, groups=("docker",)),
+        EnsureUser("ada", passwd=secret, groups=("docker",)),
         PutFile("/etc/app", secret.encode(), "write_files"),
         PutFile("/etc/full", secret.encode(), "write_files"),
         RunScript(f"#!/bin/sh\n{secret}\n".encode()),

@@ -170,7 +170,7 @@ def test_actions_are_compared_with_the_machine(tmp_path: Path) -> None:
     assert state(LinkFile("/etc/same", "/dev/null", ""), facts, tmp_path) == "changes"
     assert state(LinkFile("/etc/none", "/dev/null", ""), facts, tmp_path) == "new"
     assert state(SetHostname("a"), facts, tmp_path) == "same"
-    assert state(EnsureUser("core", ""), facts, tmp_path) == "same"
+    assert state(EnsureUser("core"), facts, tmp_path) == "same"
     assert state(SetTimezone("UTC"), facts, tmp_path) == ""
     assert state(RemoveFile("/etc/same", ""), facts, tmp_path) == "removes"
 

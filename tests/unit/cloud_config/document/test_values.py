@@ -16,9 +16,9 @@ from cloud_config.document.model import (
     NamedText,
     Ntp,
     Unit,
-    User,
 )
 from cloud_config.document.reading import MAX_FINDINGS, Reading, read
+from cloud_config.document.users import User
 
 
 def document(text: str) -> Document:

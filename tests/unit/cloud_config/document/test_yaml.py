@@ -1,4 +1,4 @@
-"""Trees from YAML: the same from both parsers, and never more than a machine can bear."""
+"""Trees from YAML: what PyYAML would make, and never more than a machine can bear."""
 
 import pytest
 import yaml
@@ -160,10 +160,10 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("text", BROKEN)
-def test_both_parsers_complain_alike(text: str) -> None:
-    fast, slow = parse(text, loader=yaml.CSafeLoader), parse(text, loader=yaml.SafeLoader)
-    assert fast == slow
-    assert fast[1]
+def test_a_syntax_error_is_a_finding_within_the_text(text: str) -> None:
+    findings = parse(text)[1]
+    assert findings
+    assert all(1 <= finding.line <= text.count("\n") + 1 for finding in findings)
 
 
 plain = st.text("abxyz0189.-_ ~", max_size=8)
@@ -177,10 +177,29 @@ trees = st.recursive(
 )
 
 
+def plainly(node: object) -> object:
+    """The tree as PyYAML's composer has it: texts, lists and pairs."""
+    match node:
+        case Scalar():
+            return node.text
+        case Listing():
+            return [plainly(item) for _, item in node.items]
+        case Mapping():
+            return {name: plainly(item) for name, (_, item) in node.entries.items()}
+        case yaml.ScalarNode():
+            return node.value
+        case yaml.SequenceNode():
+            return [plainly(item) for item in node.value]
+        case yaml.MappingNode():
+            return {key.value.replace("-", "_"): plainly(item) for key, item in node.value}
+        case _:
+            return None
+
+
 @settings(max_examples=80, deadline=None)
 @given(trees, st.booleans())
-def test_both_parsers_make_the_same_tree(tree: object, flow: bool) -> None:  # noqa: FBT001
+def test_the_tree_is_that_of_the_text(tree: object, flow: bool) -> None:  # noqa: FBT001
     text = yaml.safe_dump(tree, default_flow_style=flow, allow_unicode=True)
-    root, findings = parse(text, loader=yaml.CSafeLoader)
-    assert (root, findings) == parse(text, loader=yaml.SafeLoader)
+    root, findings = parse(text)
     assert not [finding for finding in findings if "duplicate" not in finding.message]
+    assert plainly(root) == plainly(yaml.compose(text, Loader=yaml.SafeLoader))

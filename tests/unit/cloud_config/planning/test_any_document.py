@@ -18,9 +18,9 @@ from cloud_config.document.model import (
     NamedText,
     Ntp,
     Unit,
-    User,
 )
 from cloud_config.document.places import TREES
+from cloud_config.document.users import User
 from cloud_config.planning.actions import EnableUnit, LinkFile, PutFile
 from cloud_config.planning.describing import as_table, summary
 from cloud_config.planning.facts import Facts
@@ -67,7 +67,9 @@ DOCUMENTS = st.builds(
     hostname=TEXT,
     ssh_authorized_keys=TEXTS,
     manage_etc_hosts=st.one_of(TEXT, st.just("localhost")),
-    users=st.lists(st.builds(User, TEXT, LINE, st.none(), TEXTS), max_size=2).map(tuple),
+    users=st.lists(st.builds(User, TEXT, line=LINE, ssh_authorized_keys=TEXTS), max_size=2).map(
+        tuple
+    ),
     write_files=st.lists(st.builds(FileToWrite, PATH, LINE), max_size=3).map(tuple),
     coreos=COREOS,
     timezone=TEXT,

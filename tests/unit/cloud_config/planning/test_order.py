@@ -12,8 +12,8 @@ from cloud_config.document.model import (
     NamedText,
     Ntp,
     Unit,
-    User,
 )
+from cloud_config.document.users import User
 from cloud_config.planning.actions import (
     Action,
     AuthorizeKeys,
@@ -137,7 +137,7 @@ def test_everything_is_done_in_the_order_of_coreos_cloudinit() -> None:
     document = Document(
         hostname="a",
         ssh_authorized_keys=("ssh-ed25519 A",),
-        users=(User("alice", 1, ssh_authorized_keys=("ssh-ed25519 B",)),),
+        users=(User("alice", line=1, ssh_authorized_keys=("ssh-ed25519 B",)),),
         write_files=(FileToWrite("/etc/motd", 1),),
         coreos=Coreos(units=(Unit("a.service", 1, content="[Service]\n", command="start"),)),
         filesystems=(Filesystem("/dev/vdb", 1, path="/var/lib/x"),),
@@ -237,7 +237,7 @@ def test_of_two_files_with_one_path_the_last_is_written() -> None:
 
 def test_a_disk_for_homes_is_mounted_before_there_are_homes() -> None:
     document = Document(
-        users=(User("alice", 1),), filesystems=(Filesystem("/dev/vdb", 1, path="/home"),)
+        users=(User("alice", line=1),), filesystems=(Filesystem("/dev/vdb", 1, path="/home"),)
     )
     made = plan(document, NODE)
     assert "/etc/systemd/system/var-home.mount" in written(made)
