@@ -1,15 +1,18 @@
-"""What a loader thinks of an entry, whichever way it counts."""
+"""What a loader thinks of an entry, whichever way it counts.
+
+Source: systemd 262, docs/AUTOMATIC_BOOT_ASSESSMENT.md, whose words these are.
+"""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
-TRIES = 3  # boots a new version gets before the loader gives it up
+TRIES = 3  # boots a new version gets before the loader marks it bad
 
 
-class Standing(StrEnum):
+class Assessment(StrEnum):
     """What the loader does with an entry at the next boot."""
 
-    PROVEN = "proven"
-    ON_TRIAL = "on-trial"
-    EXHAUSTED = "exhausted"
+    GOOD = "good"  # boots for ever; nothing is counted
+    INDETERMINATE = "indeterminate"  # on trial: has tries left
+    BAD = "bad"  # no tries left: every other entry is preferred

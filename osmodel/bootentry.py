@@ -2,7 +2,7 @@
 
 ``twinkeel_1.4.0+3-0.efi`` has three boots left, ``twinkeel_1.4.0+2-1.efi`` two
 left and one used, ``twinkeel_1.4.0+0-3.efi`` none: the loader puts it last.
-``twinkeel_1.4.0.efi`` is proven and boots for ever. Nothing else stores which
+``twinkeel_1.4.0.efi`` is good and boots for ever. Nothing else stores which
 version boots next, so these names are the protocol between loader, initrd and
 update engine.
 
@@ -11,7 +11,7 @@ are short: the directory entry keeps its length for life and fits in the first
 sector of its directory, where the firmware's rename is a single write.
 
 Refuses every name this system does not write itself, also some the loader
-would boot: whoever finds such a file must look at it, not guess.
+would boot: an operator must look at such a file, the engine does not guess.
 
 Source: UAPI.1 Boot Loader Specification, "Boot counting";
 systemd 262, docs/AUTOMATIC_BOOT_ASSESSMENT.md.
@@ -22,7 +22,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from osmodel.assessment import TRIES, Standing
+from osmodel.assessment import TRIES, Assessment
 from osmodel.faults import InvalidInput
 from osmodel.version import Version
 
@@ -37,8 +37,8 @@ class BootEntry:
 
     Attributes:
         stem: name without counter and suffix, e.g. ``twinkeel_1.4.0``.
-        tries_left: boots the loader may still spend, 0-9; ``None`` once proven.
-        tries_done: boots spent so far, 0-9; 0 for a proven entry.
+        tries_left: boots the loader may still spend, 0-9; ``None`` once it is good.
+        tries_done: boots spent so far, 0-9; 0 for a good entry.
     """
 
     stem: str
@@ -51,11 +51,11 @@ class BootEntry:
         return self.stem.removeprefix(_PREFIX)
 
     @property
-    def standing(self) -> Standing:
-        """Proven, on trial or exhausted, from the counter alone."""
+    def assessment(self) -> Assessment:
+        """What the loader makes of the counter."""
         if self.tries_left is None:
-            return Standing.PROVEN
-        return Standing.ON_TRIAL if self.tries_left else Standing.EXHAUSTED
+            return Assessment.GOOD
+        return Assessment.INDETERMINATE if self.tries_left else Assessment.BAD
 
     @property
     def filename(self) -> str:
@@ -64,25 +64,19 @@ class BootEntry:
             return f"{self.stem}.efi"
         return f"{self.stem}+{self.tries_left}-{self.tries_done}.efi"
 
-    def after_boot(self) -> BootEntry:
-        """The entry as the loader renames it just before starting it."""
-        if self.tries_left is None:
-            return self
-        done = min(self.tries_done + 1, _MOST_TRIES)
-        return replace(self, tries_left=max(self.tries_left - 1, 0), tries_done=done)
-
     def blessed(self) -> BootEntry:
-        """The entry with its counter dropped: the loader never gives it up."""
+        """The entry with its counter dropped: the loader never marks it bad."""
         return replace(self, tries_left=None, tries_done=0)
 
-    def exhausted(self, starts: int = 0) -> BootEntry:
-        """The entry given up: the loader prefers every other one.
+    def marked_bad(self, boots: int = 0) -> BootEntry:
+        """The entry without tries: the loader prefers every other one.
 
         Args:
-            starts: failed starts to show in the name, when more than the
+            boots: failed boots to show in the name, when more than the
                 counter has seen; written as 9 at most.
         """
-        return replace(self, tries_left=0, tries_done=min(max(self.tries_done, starts), 9))
+        done = min(max(self.tries_done, boots), _MOST_TRIES)
+        return replace(self, tries_left=0, tries_done=done)
 
 
 def armed(version: str, tries: int = TRIES) -> BootEntry:

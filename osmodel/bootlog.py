@@ -1,11 +1,13 @@
-"""The start ledger: how far each start of this machine got.
+"""The boot log: how far each boot of this machine got.
 
-The loader stops counting once an entry is proven, so a slot that breaks later
-would be tried for ever. The initrd therefore writes each start down before it
-touches the root, and the running system says how far it came. A row of starts
-that never settled is the ground for taking the proven standing away again.
+The loader stops counting once an entry is good, so a slot that breaks later
+would be tried for ever. The initrd therefore writes each boot down before it
+touches the root, and the running system says how far it came. A row of boots
+that never became stable is the ground for marking the entry bad.
 
-The ledger is advice, never a gate: a damaged one is begun anew.
+The log is advice, never a gate: a damaged one is begun anew. Two versions of
+this system share it on one machine, so the names in the file are older than
+the words of the code (docs/adr/0013-names-on-disk.md).
 """
 
 from __future__ import annotations
@@ -16,34 +18,34 @@ from typing import NamedTuple
 
 from osmodel.faults import InvalidInput
 
-KEPT_STARTS = 32
-KEPT_UNBLESSED = 8
-MAX_TEXT = 64 * 1024  # characters; a whole ledger of ours has 8 KiB
+KEPT_BOOTS = 32
+KEPT_MARKED_BAD = 8
+MAX_TEXT = 64 * 1024  # characters; a whole log of ours has 8 KiB
 
-# Every ledger has this size, so that a full disk can still take it in place.
+# Every log has this size, so that a full disk can still take it in place.
 SIZE = 8192  # bytes
 
 _FORMAT = 1
 
 
 class Stage(StrEnum):
-    """How far a start came, in this order."""
+    """How far a boot came, in this order."""
 
     INITRD = "initrd"
     USERSPACE = "userspace"
     HEALTHY = "healthy"
-    SETTLED = "settled"
+    STABLE = "settled"
 
 
 _ORDER = {stage: place for place, stage in enumerate(Stage)}
 
 
-class Start(NamedTuple):
-    """One start.
+class Boot(NamedTuple):
+    """One boot.
 
     Attributes:
         root_hash: of the root that was to be started, 64 hex digits.
-        boot_id: the kernel's id of this start.
+        boot_id: the kernel's id of this boot.
         stage: the furthest stage that was written down.
     """
 
@@ -52,13 +54,13 @@ class Start(NamedTuple):
     stage: Stage = Stage.INITRD
 
 
-class Unblessed(NamedTuple):
-    """An entry that lost its proven standing.
+class MarkedBad(NamedTuple):
+    """An entry that was good and then marked bad.
 
     Attributes:
         root_hash: of the slot that kept failing.
         entry: file name it had on the ESP.
-        boot_id: the start that took the standing away.
+        boot_id: the boot that marked it bad.
     """
 
     root_hash: str
@@ -66,102 +68,102 @@ class Unblessed(NamedTuple):
     boot_id: str
 
 
-class Ledger(NamedTuple):
+class BootLog(NamedTuple):
     """All that is remembered, oldest first."""
 
-    starts: tuple[Start, ...] = ()
-    unblessed: tuple[Unblessed, ...] = ()
+    boots: tuple[Boot, ...] = ()
+    marked_bad: tuple[MarkedBad, ...] = ()
 
-    def begun(self, root_hash: str, boot_id: str) -> Ledger:
-        """The ledger with one more start; the same start is not added twice."""
-        if any(start.boot_id == boot_id for start in self.starts):
+    def begun(self, root_hash: str, boot_id: str) -> BootLog:
+        """The log with one more boot; the same boot is not added twice."""
+        if any(boot.boot_id == boot_id for boot in self.boots):
             return self
-        starts = (*self.starts, Start(root_hash, boot_id))
-        return self._replace(starts=starts[-KEPT_STARTS:])
+        boots = (*self.boots, Boot(root_hash, boot_id))
+        return self._replace(boots=boots[-KEPT_BOOTS:])
 
-    def reached(self, boot_id: str, stage: Stage) -> Ledger:
-        """The ledger after a start came to ``stage``; it never goes back.
+    def reached(self, boot_id: str, stage: Stage) -> BootLog:
+        """The log after a boot came to ``stage``; it never goes back.
 
-        An unknown ``boot_id`` changes nothing: that start could not be written.
+        An unknown ``boot_id`` changes nothing: that boot could not be written.
         """
-        starts = tuple(
-            start._replace(stage=stage)
-            if start.boot_id == boot_id and _ORDER[start.stage] < _ORDER[stage]
-            else start
-            for start in self.starts
+        boots = tuple(
+            boot._replace(stage=stage)
+            if boot.boot_id == boot_id and _ORDER[boot.stage] < _ORDER[stage]
+            else boot
+            for boot in self.boots
         )
-        return self._replace(starts=starts)
+        return self._replace(boots=boots)
 
-    def taken_back(self, entry: str, root_hash: str, boot_id: str) -> Ledger:
-        """The ledger after ``entry`` lost its proven standing in this start."""
-        unblessed = (*self.unblessed, Unblessed(root_hash, entry, boot_id))
-        return self._replace(unblessed=unblessed[-KEPT_UNBLESSED:])
+    def with_marked_bad(self, entry: str, root_hash: str, boot_id: str) -> BootLog:
+        """The log after ``entry`` was marked bad in this boot."""
+        marked_bad = (*self.marked_bad, MarkedBad(root_hash, entry, boot_id))
+        return self._replace(marked_bad=marked_bad[-KEPT_MARKED_BAD:])
 
-    def unsettled_in_a_row(self, root_hash: str, *, except_boot_id: str = "") -> int:
-        """How many of the last starts were of this root and never settled.
+    def unstable_in_a_row(self, root_hash: str, *, except_boot_id: str = "") -> int:
+        """How many of the last boots were of this root and never became stable.
 
         Args:
             root_hash: the root in question.
-            except_boot_id: the start that is going on, which has not failed.
+            except_boot_id: the boot that is going on, which has not failed.
         """
         row = 0
-        for start in reversed(self.starts):
-            if start.boot_id == except_boot_id:
+        for boot in reversed(self.boots):
+            if boot.boot_id == except_boot_id:
                 continue
-            if start.root_hash != root_hash or start.stage is Stage.SETTLED:
+            if boot.root_hash != root_hash or boot.stage is Stage.STABLE:
                 break
             row += 1
         return row
 
     def stage_of(self, boot_id: str) -> Stage | None:
-        """How far a start came, or ``None`` if it was never written."""
-        found = [start.stage for start in self.starts if start.boot_id == boot_id]
+        """How far a boot came, or ``None`` if it was never written."""
+        found = [boot.stage for boot in self.boots if boot.boot_id == boot_id]
         return found[-1] if found else None
 
 
-def encode(ledger: Ledger) -> str:
-    """The ledger as one line of JSON, filled with spaces; the inverse of ``parse``."""
+def encode(log: BootLog) -> str:
+    """The log as one line of JSON, filled with spaces; the inverse of ``parse``."""
     document = {
         "format": _FORMAT,
-        "starts": [start._asdict() for start in ledger.starts],
-        "unblessed": [entry._asdict() for entry in ledger.unblessed],
+        "starts": [boot._asdict() for boot in log.boots],
+        "unblessed": [entry._asdict() for entry in log.marked_bad],
     }
     return json.dumps(document, separators=(",", ":")).ljust(SIZE - 1) + "\n"
 
 
-def parse(text: str) -> Ledger:
-    """Read a ledger; too many records are cut to the newest.
+def parse(text: str) -> BootLog:
+    """Read a log; too many records are cut to the newest.
 
     Raises:
-        InvalidInput: not a ledger. Callers begin a new one.
+        InvalidInput: not a log. Callers begin a new one.
     """
     if len(text) > MAX_TEXT:
-        raise InvalidInput(f"a start ledger of {len(text)} characters")
+        raise InvalidInput(f"a boot log of {len(text)} characters")
     try:
         document = json.loads(text)
         if document["format"] != _FORMAT:
-            raise InvalidInput(f"unknown start ledger format {document['format']!r:.40}")
-        starts = tuple(
-            Start(_text(one["root_hash"]), _text(one["boot_id"]), Stage(one["stage"]))
+            raise InvalidInput(f"unknown boot log format {document['format']!r:.40}")
+        boots = tuple(
+            Boot(_text(one["root_hash"]), _text(one["boot_id"]), Stage(one["stage"]))
             for one in document["starts"]
         )
-        unblessed = tuple(
-            Unblessed(_text(one["root_hash"]), _text(one["entry"]), _text(one["boot_id"]))
+        marked_bad = tuple(
+            MarkedBad(_text(one["root_hash"]), _text(one["entry"]), _text(one["boot_id"]))
             for one in document["unblessed"]
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InvalidInput(f"not a start ledger: {error}") from error
-    return Ledger(starts[-KEPT_STARTS:], unblessed[-KEPT_UNBLESSED:])
+        raise InvalidInput(f"not a boot log: {error}") from error
+    return BootLog(boots[-KEPT_BOOTS:], marked_bad[-KEPT_MARKED_BAD:])
 
 
-def parse_or_new(text: str | None) -> Ledger:
-    """The ledger, or an empty one if there is none or it is damaged."""
+def parse_or_new(text: str | None) -> BootLog:
+    """The log, or an empty one if there is none or it is damaged."""
     if text is None:
-        return Ledger()
+        return BootLog()
     try:
         return parse(text)
     except InvalidInput:
-        return Ledger()
+        return BootLog()
 
 
 def _text(value: object) -> str:

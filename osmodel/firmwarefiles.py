@@ -1,4 +1,4 @@
-"""The boot files of a Raspberry Pi that belong to no slot: which, and in which order.
+"""The firmware files of a Raspberry Pi, which belong to no slot: which, and their order.
 
 An image carries a copy of them with a listing of sizes, hashes and the versions
 of the packages they come from. The listing on the FAT partition is replaced
@@ -39,7 +39,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a set of boot files consists of.
+    """What a set of firmware files consists of.
 
     Attributes:
         packages: version of each package they come from.
@@ -69,7 +69,7 @@ def parse(text: str) -> Listing:
         packages = {str(name): str(version) for name, version in fields["packages"].items()}
         files = {name: _file(name, row) for name, row in fields["files"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidInput(f"{LISTING}: not a listing of boot files: {error!r:.100}") from error
+        raise InvalidInput(f"{LISTING}: not a listing of firmware files: {error!r:.100}") from error
     return Listing(packages, files)
 
 

@@ -10,8 +10,12 @@ Source: UAPI.2 Discoverable Partitions Specification.
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from osmodel.faults import InvalidInput
+
+if TYPE_CHECKING:
+    from osmodel.gpt import Gpt
 
 ESP = "esp"
 STATE = "state"
@@ -54,6 +58,19 @@ def slot_guids(root_hash: str) -> tuple[str, str]:
     """
     digits = checked_root_hash(root_hash)
     return _dashed(digits[:32]), _dashed(digits[32:])
+
+
+def slot_of(table: Gpt, root_hash: str) -> str | None:
+    """The slot whose two partitions carry this root's GUIDs, or ``None``.
+
+    If both do, the first will do: verity proves that they are the same.
+    """
+    guids = slot_guids(root_hash)
+    for slot in SLOTS:
+        found = table.find(root_label(slot)), table.find(verity_label(slot))
+        if tuple(partition.guid if partition else "" for partition in found) == guids:
+            return slot
+    return None
 
 
 def checked_root_hash(text: str) -> str:

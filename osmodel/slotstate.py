@@ -161,7 +161,7 @@ def read(copies: Sequence[bytes | None]) -> Reading:
         return Reading(zero or one, forth if zero is None else back, agree=False)
     if is_newer(one, zero):
         return Reading(one, forth, agree=False)
-    # Two states with one sequence were written by nobody; the first counts, as in the script.
+    # No program writes two states with one sequence; the first counts, as in the script.
     order = forth if one.sequence == zero.sequence else back
     return Reading(zero, order, agree=zero == one)
 

@@ -1,4 +1,4 @@
-"""``update-ctl firmware``: the boot files of a board, which belong to no slot.
+"""``update-ctl firmware``: the firmware files of a board, which belong to no slot.
 
 Firmware, U-Boot, its script and the device trees exist once. An update of the
 system does not touch them; an operator may, with ``firmware update``, when the
@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from hostio.disk.firmwarefiles import BootFiles
+from hostio.disk.firmwarefiles import FirmwareFiles
 from osmodel import firmwarefiles
 from osmodel.faults import HostFailure, InvalidInput
 from osmodel.firmwarefiles import File, Listing
@@ -62,7 +62,7 @@ class FirmwareStatus:
 
 @dataclass(frozen=True, slots=True)
 class Firmware:
-    """The boot files of this machine.
+    """The firmware files of this machine.
 
     Attributes:
         home: directory of the root with the image's copies.
@@ -70,7 +70,7 @@ class Firmware:
     """
 
     home: Path
-    files: Callable[[], AbstractContextManager[BootFiles]]
+    files: Callable[[], AbstractContextManager[FirmwareFiles]]
 
     def status(self) -> FirmwareStatus:
         """Compare every file.
@@ -83,21 +83,21 @@ class Firmware:
         with self.files() as board:
             return _compared(listing, board)
 
-    def update(self, names: Sequence[str], tell: Callable[[str], None]) -> FirmwareStatus:
+    def update(self, names: Sequence[str], report: Callable[[str], None]) -> FirmwareStatus:
         """Replace what differs, and say what was done.
 
         Args:
             names: files to replace; without any, all that differ but ``config.txt``.
-            tell: told each file once it is replaced.
+            report: called with each file once it is replaced.
 
         Raises:
             InvalidInput: no firmware of ours here, or no such file.
-            HostFailure: no room, or the medium refused; what was told is done.
+            HostFailure: no room, or the medium refused; what was reported is done.
         """
         listing = self._listing()
         if unknown := sorted(set(names) - set(listing.files)):
             raise InvalidInput(
-                f"no boot file {unknown[0]!r}", hint="`update-ctl firmware status` lists them"
+                f"no firmware file {unknown[0]!r}", hint="`update-ctl firmware status` lists them"
             )
         with self.files() as board:
             board.sweep()
@@ -108,15 +108,15 @@ class Firmware:
             for group in firmwarefiles.groups(wanted):
                 self._replace(board, listing, group)
                 for name in group:
-                    tell(name)
+                    report(name)
             self._note(board, _compared(listing, board))
             return _compared(listing, board)
 
-    def _replace(self, board: BootFiles, listing: Listing, names: Sequence[str]) -> None:
+    def _replace(self, board: FirmwareFiles, listing: Listing, names: Sequence[str]) -> None:
         needed = sum(listing.files[name].size for name in names) + _SPARE
         if board.free_bytes() < needed:
             raise HostFailure(
-                f"boot files: {board.free_bytes()} bytes are free, replacing"
+                f"firmware files: {board.free_bytes()} bytes are free, replacing"
                 f" {' and '.join(names)} needs {needed}",
                 hint="finish or take back the update that is under way",
             )
@@ -124,7 +124,7 @@ class Firmware:
             board.stage(name, self._content(listing, name))
         board.place(names)
 
-    def _note(self, board: BootFiles, status: FirmwareStatus) -> None:
+    def _note(self, board: FirmwareFiles, status: FirmwareStatus) -> None:
         """Put the listing beside the files once all of them are there."""
         ours = (self.home / firmwarefiles.LISTING).read_bytes()
         # An edited config.txt is no reason to hide what the rest is.
@@ -139,7 +139,7 @@ class Firmware:
         except FileNotFoundError:
             raise InvalidInput(
                 "this machine's firmware does not come from its image",
-                hint="only Raspberry Pi images bring boot files",
+                hint="only Raspberry Pi images bring firmware files",
             ) from None
         except OSError as error:
             raise HostFailure(f"{self.home}: {error.strerror}") from error
@@ -174,7 +174,7 @@ def _partners(names: Sequence[str]) -> list[str]:
     return [name for pair in pairs for name in pair if name not in names]
 
 
-def _compared(listing: Listing, board: BootFiles) -> FirmwareStatus:
+def _compared(listing: Listing, board: FirmwareFiles) -> FirmwareStatus:
     sizes = board.sizes()
     files = {}
     for name, wanted in listing.files.items():
@@ -187,7 +187,7 @@ def _compared(listing: Listing, board: BootFiles) -> FirmwareStatus:
     return FirmwareStatus(dict(listing.packages), _named(board), files)
 
 
-def _named(board: BootFiles) -> dict[str, str]:
+def _named(board: FirmwareFiles) -> dict[str, str]:
     try:
         text = (_content(board, firmwarefiles.LISTING) or b"").decode(errors="replace")
         return dict(firmwarefiles.parse(text).packages)
@@ -195,7 +195,7 @@ def _named(board: BootFiles) -> dict[str, str]:
         return {}  # none there, or damaged: the files are compared all the same
 
 
-def _content(board: BootFiles, name: str) -> bytes | None:
+def _content(board: FirmwareFiles, name: str) -> bytes | None:
     return board.read(name) if name in board.sizes() else None
 
 

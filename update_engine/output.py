@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, TextIO
 
 from update_engine.core.explanation import moment
 
 if TYPE_CHECKING:
+    from hostio.files.dropins import Problem
     from update_engine.firmware import FirmwareStatus
     from update_engine.status import Status
     from update_engine.store import Progress
@@ -33,9 +35,9 @@ def show_status(status: Status, out: TextIO, *, as_json: bool) -> int:
     if status.waiting_for:
         rows.append(("Waiting for", status.waiting_for))
     if status.passive:
-        rows.append(("Other slot", f"{status.passive.version} ({status.passive.standing})"))
+        rows.append(("Other slot", f"{status.passive.version} ({status.passive.assessment})"))
     rows.append(("Last check", moment(status.last_checked) if status.last_checked else "never"))
-    rows += [("Given up", f"{one.version}: {one.reason}") for one in status.quarantined]
+    rows += [("Quarantined", f"{one.version}: {one.reason}") for one in status.quarantined]
     if status.last_error:
         rows.append(("Last error", f"{status.last_error.kind}: {status.last_error.message}"))
     out.writelines(f"{name + ':':<13}{value}\n" for name, value in rows)
@@ -43,7 +45,7 @@ def show_status(status: Status, out: TextIO, *, as_json: bool) -> int:
 
 
 def show_firmware(status: FirmwareStatus, out: TextIO, *, as_json: bool) -> int:
-    """Print a board's boot files; 0."""
+    """Print a board's firmware files; 0."""
     if as_json:
         _print_json(status.to_json(), out)
         return 0
@@ -67,15 +69,23 @@ def show_explanation(sentences: Sequence[str], out: TextIO, *, as_json: bool) ->
 
 
 def show_configuration(
-    lines: Sequence[tuple[str, object, str]], out: TextIO, *, as_json: bool
+    lines: Sequence[tuple[str, object, str]],
+    problems: Sequence[Problem],
+    out: TextIO,
+    *,
+    as_json: bool,
 ) -> int:
-    """Print each setting with the file it comes from; 0."""
+    """Print each setting with the file it comes from, and what was left out; 0."""
     if as_json:
-        _print_json({key: {"value": value, "origin": at} for key, value, at in lines}, out)
+        settings = {key: {"value": value, "origin": at} for key, value, at in lines}
+        _print_json({**settings, "problems": [asdict(one) for one in problems]}, out)
         return 0
     width = max(len(key) for key, _, _ in lines)
     out.writelines(
         f"{key:<{width}} = {json.dumps(value)}  # {origin}\n" for key, value, origin in lines
+    )
+    out.writelines(
+        f"{one.severity}: {one.text}{f' ({one.hint})' if one.hint else ''}\n" for one in problems
     )
     return 0
 

@@ -1,4 +1,4 @@
-"""Go back to the other slot because an operator says so."""
+"""Roll back to the other slot because an operator says so."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import logging
 
 from update_engine.core.enginestate import Quarantined
 from update_engine.core.preflight import Blocked
-from update_engine.core.rollback import Return, roll_back
-from update_engine.espreading import remember, system_table
-from update_engine.world import World
+from update_engine.core.rollback import Rollback, roll_back
+from update_engine.world import EngineWorld
 
 _log = logging.getLogger(__name__)
 
 
-def go_back(world: World) -> Return | Blocked:
-    """Make the other, proven version boot next.
+def roll_back_now(world: EngineWorld) -> Rollback | Blocked:
+    """Make the other, good version boot next.
 
-    The running version is quarantined before its entry is given up: cut between
+    The running version is quarantined before its entry is marked bad: cut between
     the two, the machine stays on it and merely does not install it twice.
 
     Raises:
@@ -30,9 +29,8 @@ def go_back(world: World) -> Return | Blocked:
             return decision
         at = world.now()
         one = Quarantined(str(me.version), me.root_hash, "rolled back by an operator", at)
-        world.memory.change(lambda state: state.with_quarantined(one))
-        boot.give_up(decision.given_up, starts=1)
-        remember(world.memory, system_table(world.disk()), boot.entries(), me.root_hash)
+        world.store.change(lambda state: state.with_quarantined(one))
+        boot.mark_bad(decision.leaves, boots=1)
     world.reboot_wanted.write("")
     _log.warning("rolled back from=%s to=%s", me.version, decision.version)
     return decision

@@ -20,7 +20,7 @@ from hostio.system.busserver import BusObject, Method, Signal, serve
 from hostio.system.runner import Command
 from osmodel.faults import Fault, InvalidInput
 from update_engine.status import IDLE, NEED_REBOOT, Status, status_of
-from update_engine.world import World
+from update_engine.world import EngineWorld
 
 NAME = "com.coreos.update1"
 PATH = "/com/coreos/update1"
@@ -38,7 +38,7 @@ Values = tuple[int, float, str, str, int]
 class Manager:
     """The three methods and the signal, without a bus."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: EngineWorld) -> None:
         self._world = world
         self._last: Values | None = None
         self._busy_at = world.clock.monotonic()
@@ -68,7 +68,7 @@ class Manager:
         self._stay()
         with self._world.lock():
             disarm(self._world)
-            self._world.memory.change(
+            self._world.store.change(
                 lambda state: replace(state, last_error=None, failures=0, not_before=0)
             )
             self._world.reboot_wanted.remove()
@@ -88,7 +88,7 @@ class Manager:
             self._stay()
         if self._world.clock.monotonic() - self._busy_at > IDLE_SECONDS:
             return None
-        # Somebody who missed a reboot request must hear of it from a new process.
+        # A reboot manager that missed a request must hear of it from a new process.
         say = changed and (not first or values[2] != IDLE)
         return [Signal("StatusUpdate", SIGNATURE, values)] if say else []
 
@@ -119,11 +119,11 @@ def bus_object(manager: Manager) -> BusObject:
 
 def main() -> int:
     """Entry point."""
-    from update_engine.cli import real_world  # noqa: PLC0415 - only entry points build adapters
+    from update_engine.local import local_world  # noqa: PLC0415 - only entry points build adapters
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        serve(bus_object(Manager(real_world())))
+        serve(bus_object(Manager(local_world())))
     except Fault as fault:
         _log.error("kind=%s %s", fault.kind, fault)
         return fault.exit_status

@@ -1,21 +1,27 @@
-"""The engine's settings: fragments, merged by file name, each key with its origin.
+"""The engine's settings, and where each one comes from.
 
 Fragments are TOML files in ``/usr/lib``, ``/etc`` and ``/run``
-``update-engine/config.d``. A file of the same name in a later directory
-replaces the earlier one, a link to /dev/null masks it, and what remains is
-merged in the order of the names.
-
-``update.conf`` of CoreOS is understood as far as its keys mean anything here;
-it takes part as ``50-update.conf``.
+``update-engine/config.d``; see :mod:`hostio.files.dropins`. ``update.conf`` of
+CoreOS is understood as far as its keys mean anything here; it takes part as
+``50-update.conf``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
-from osmodel.faults import InvalidInput
+from hostio.files import dropins
+from hostio.files.dropins import Fragment
+from osmodel.faults import Fault, InvalidInput
+from osmodel.uki import parse_os_release
+
+DROP_INS = "update-engine/config.d"
+_UPDATE_CONF = ("usr/share/coreos/update.conf", "etc/coreos/update.conf")
+_UPDATE_CONF_NAME = "50-update.conf"
+_NO_UPDATE = "usr/.noupdate"
 
 
 class RebootStrategy(StrEnum):
@@ -43,7 +49,7 @@ class UpdateSettings:
     """Whether and what to update.
 
     Attributes:
-        enabled: false stops checks and installations; starts are still
+        enabled: false stops checks and installations; boots are still
             checked and blessed, a fall-back must keep working.
         group: put into the repository's URL.
         reboot_strategy: for the reboot manager; the engine itself reboots only
@@ -57,11 +63,11 @@ class UpdateSettings:
 
 @dataclass(frozen=True, slots=True)
 class HealthSettings:
-    """How a start is judged.
+    """How a boot is checked.
 
     Attributes:
-        deadline_s: for all checks of one start together. Generous: a slow disk
-            must not give up a good version.
+        deadline_s: for all checks of one boot together. Generous: a slow disk
+            must not mark a good version bad.
     """
 
     deadline_s: int = 300
@@ -85,57 +91,28 @@ class Settings:
         return self.repository.url.replace("{group}", self.updates.group)
 
 
-@dataclass(frozen=True, slots=True)
-class Fragment:
-    """One file as read.
-
-    Attributes:
-        source: its path.
-        table: its content.
-    """
-
-    source: str
-    table: Mapping[str, object]
+Configuration = dropins.Merged[Settings]
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """The sum of all fragments.
-
-    Attributes:
-        table: as one document.
-        origins: file of each key, by dotted path.
-    """
-
-    table: Mapping[str, object]
-    origins: Mapping[str, str]
-
-
-def merge(fragments: Sequence[Fragment]) -> Merged:
-    """Put fragments over each other, key by key; the last one wins."""
-    table: dict[str, object] = {}
-    origins: dict[str, str] = {}
-    for fragment in fragments:
-        _merge_into(table, fragment.table, "", (origins, fragment.source))
-    return Merged(table, origins)
+def read_settings(root: Path = Path("/")) -> Configuration:
+    """Read and merge every file below ``root``; never fails, see ``problems``."""
+    try:
+        fragments = _fragments(root)
+    except Fault as fault:
+        fragments = {"": fault}
+    # Last: the maker of this image wanted no updates, whatever is configured.
+    if (root / _NO_UPDATE).exists():
+        off = Fragment(str(root / _NO_UPDATE), {"updates": {"enabled": False}})
+        return dropins.merge(Settings, [*_in_order(fragments), off])
+    return dropins.merge(Settings, list(_in_order(fragments)))
 
 
-def _merge_into(
-    table: dict[str, object],
-    added: Mapping[str, object],
-    prefix: str,
-    noted: tuple[dict[str, str], str],
-) -> None:
-    origins, source = noted
-    for key, value in added.items():
-        path = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            inner = table.setdefault(key, {})
-            assert isinstance(inner, dict), "fragments are checked before they are merged"
-            _merge_into(inner, value, f"{path}.", noted)
-        else:
-            table[key] = value
-            origins[path] = source
+def lines(configuration: Configuration) -> list[tuple[str, object, str]]:
+    """Key, value and origin of every setting, in order."""
+    return [
+        (key, value, configuration.origins.get(key, "default"))
+        for key, value in _flat(asdict(configuration.values), "")
+    ]
 
 
 def from_update_conf(values: Mapping[str, str]) -> dict[str, object]:
@@ -155,3 +132,36 @@ def from_update_conf(values: Mapping[str, str]) -> dict[str, object]:
     if strategy := values.get("REBOOT_STRATEGY"):
         updates["reboot_strategy"] = strategy
     return table
+
+
+def _fragments(root: Path) -> dict[str, Fragment | Fault]:
+    found: dict[str, Fragment | Fault] = {}
+    for name, path in dropins.find(dropins.directories(DROP_INS, root), ".toml").items():
+        try:
+            found[name] = dropins.read_fragment(path)
+        except Fault as fault:
+            found[name] = fault
+    # /etc wins key by key, as it did there.
+    for place, name in enumerate(_UPDATE_CONF):
+        if (root / name).is_file():
+            found[f"{_UPDATE_CONF_NAME}-{place}"] = _update_conf(root / name)
+    return found
+
+
+def _update_conf(path: Path) -> Fragment | Fault:
+    try:
+        return Fragment(str(path), from_update_conf(parse_os_release(dropins.read_text(path))))
+    except Fault as fault:
+        return fault
+
+
+def _in_order(fragments: Mapping[str, Fragment | Fault]) -> Iterator[Fragment | Fault]:
+    return (fragments[name] for name in sorted(fragments))
+
+
+def _flat(table: Mapping[str, object], prefix: str) -> Iterator[tuple[str, object]]:
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from osmodel.assessment import Standing
-from osmodel.faults import Fault
+from osmodel.assessment import Assessment
 from update_engine.core.enginestate import EngineState, Problem, Quarantined
 from update_engine.core.entries import KnownEntry
 from update_engine.core.health import CheckResult, Health
-from update_engine.store import Snapshot
-from update_engine.world import World
+from update_engine.world import EngineWorld
 
 IDLE = "UPDATE_STATUS_IDLE"
 NEED_REBOOT = "UPDATE_STATUS_UPDATED_NEED_REBOOT"
@@ -21,7 +20,7 @@ class Passive:
     """What the other slot would boot."""
 
     version: str
-    standing: str
+    assessment: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class ListedEntry:
     name: str
     version: str
     root_hash: str
-    standing: str
+    assessment: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +42,10 @@ class Status:
         architecture: of this machine.
         platform: how it boots.
         version: that runs.
-        slot: ``a`` or ``b``; empty if it could not be found out.
+        slot: ``a`` or ``b``; empty if unknown.
         root_hash: of the running root.
-        health: ``pending``, ``healthy`` or ``ill``.
-        failed_check: the health check that failed, if ill.
+        health: ``pending``, ``healthy`` or ``unhealthy``.
+        failed_check: the health check that failed, if unhealthy.
         operation: an ``UPDATE_STATUS_...`` name, as on D-Bus.
         new_version: being installed or armed; empty if none is.
         new_size: bytes of its payload.
@@ -95,17 +94,17 @@ class _Activity:
     progress: float = 0.0
 
 
-def status_of(world: World) -> Status:
-    """Look at everything that is remembered; mounts nothing, takes no lock."""
-    me, memory = world.machine, world.memory
-    state, snapshot, verdict = memory.state(), memory.snapshot(), memory.verdict()
+def status_of(world: EngineWorld) -> Status:
+    """Look at everything that is stored; mounts nothing, takes no lock."""
+    me, store = world.machine, world.store
+    state, known, verdict = store.state(), store.entries(), store.verdict()
     activity = _activity(world, state)
     return Status(
         image=me.image,
         architecture=me.architecture,
         platform=me.platform,
         version=str(me.version),
-        slot=snapshot.slot or _slot_on_disk(world),
+        slot=world.slot,
         root_hash=me.root_hash,
         health=verdict.health.value,
         failed_check=_described(verdict.failed),
@@ -114,17 +113,17 @@ def status_of(world: World) -> Status:
         new_size=activity.size,
         progress=activity.progress,
         last_checked=state.last_checked,
-        waiting_for=_waiting_for(activity, verdict.health, snapshot, me.root_hash),
-        passive=_passive(snapshot, me.root_hash),
-        entries=tuple(map(_listed, snapshot.entries)),
+        waiting_for=_waiting_for(activity, verdict.health, known, me.root_hash),
+        passive=_passive(known, me.root_hash),
+        entries=tuple(map(_listed, known)),
         quarantined=state.quarantined,
         last_error=state.last_error,
         floor=state.floor,
     )
 
 
-def _activity(world: World, state: EngineState) -> _Activity:
-    progress = world.memory.progress()
+def _activity(world: EngineWorld, state: EngineState) -> _Activity:
+    progress = world.store.progress()
     # A worker that was killed leaves its last report behind.
     if progress is not None and world.is_running(progress.pid):
         return _Activity(progress.operation, progress.version, progress.size, progress.progress)
@@ -134,41 +133,31 @@ def _activity(world: World, state: EngineState) -> _Activity:
     return _Activity()
 
 
-def _waiting_for(activity: _Activity, health: Health, snapshot: Snapshot, running: str) -> str:
+def _waiting_for(
+    activity: _Activity, health: Health, known: Sequence[KnownEntry], running: str
+) -> str:
     if activity.operation == NEED_REBOOT:
         return "reboot"
     if health is Health.PENDING:
         return "health-checks"
-    # A healthy version is blessed; given up while healthy means rolled back.
-    given_up = [one for one in snapshot.entries if one.standing is Standing.EXHAUSTED]
-    own = any(one.root_hash == running for one in given_up)
+    # A healthy version is blessed; bad while healthy means rolled back.
+    bad = [one for one in known if one.assessment is Assessment.BAD]
+    own = any(one.root_hash == running for one in bad)
     return "reboot" if own and health is Health.HEALTHY else ""
 
 
-def _slot_on_disk(world: World) -> str:
-    """The slot before the first look of this start at the ESP, as far as we may read."""
-    # Imported here: status normally finds the slot in the snapshot.
-    from update_engine.core.preflight import active_slot  # noqa: PLC0415 - see above
-    from update_engine.espreading import system_table  # noqa: PLC0415 - see above
-
-    try:
-        return active_slot(system_table(world.disk()), world.machine.root_hash) or ""
-    except Fault:
-        return ""
-
-
-def _passive(snapshot: Snapshot, running: str) -> Passive | None:
-    others = [one for one in snapshot.entries if one.root_hash != running]
+def _passive(known: Sequence[KnownEntry], running: str) -> Passive | None:
+    others = [one for one in known if one.root_hash != running]
     if not others:
         return None
     listed = _listed(others[0])
-    return Passive(listed.version, listed.standing)
+    return Passive(listed.version, listed.assessment)
 
 
 def _listed(one: KnownEntry) -> ListedEntry:
     version = one.version or one.promised
-    standing = one.standing.value if one.standing else "unknown"
-    return ListedEntry(one.name, version, one.root_hash, standing if one.root_hash else "damaged")
+    assessment = one.assessment.value if one.assessment else "unknown"
+    return ListedEntry(one.name, version, one.root_hash, assessment if one.root_hash else "damaged")
 
 
 def _described(failed: CheckResult | None) -> str:

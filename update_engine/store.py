@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 
 from hostio.files.statefiles import TextFile
 from osmodel import bootlog
-from osmodel.assessment import Standing
-from osmodel.bootlog import Ledger, Stage
+from osmodel.assessment import Assessment
+from osmodel.bootlog import BootLog, Stage
 from osmodel.faults import InvalidInput
 from update_engine.core import enginestate
 from update_engine.core.enginestate import EngineState
@@ -22,14 +22,6 @@ from update_engine.core.entries import KnownEntry
 from update_engine.core.health import CheckResult, Health, Verdict
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The ESP and the slot as last seen, so that status needs no mount."""
-
-    slot: str = ""
-    entries: tuple[KnownEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +43,20 @@ class Progress:
     pid: int
 
 
-class Memory:
+class Store:
     """All files of the engine.
 
     Args:
         state: ``/var/lib/update-engine/state.json``, durable.
-        starts: ``/var/lib/update-engine/starts.json``, durable.
+        boots: ``/var/lib/update-engine/starts.json``, durable.
         run: opens a volatile file of ``/run/update-engine`` by name.
     """
 
-    def __init__(self, state: TextFile, starts: TextFile, run: Callable[[str], TextFile]) -> None:
+    def __init__(self, state: TextFile, boots: TextFile, run: Callable[[str], TextFile]) -> None:
         self._state = state
-        self._starts = starts
+        self._boots = boots
         self._progress = run("progress.json")
-        self._snapshot = run("entries.json")
+        self._entries = run("entries.json")
         self._health = run("health.json")
 
     def state(self) -> EngineState:
@@ -86,47 +78,44 @@ class Memory:
             self._state.write(enginestate.encode(after))
         return after
 
-    def ledger(self) -> Ledger:
-        """How far each start came."""
-        return bootlog.parse_or_new(self._starts.read())
+    def boot_log(self) -> BootLog:
+        """How far each boot came."""
+        return bootlog.parse_or_new(self._boots.read())
 
     def reach(self, boot_id: str, stage: Stage) -> None:
-        """Write down that this start came to ``stage``; durable on return."""
-        before = self.ledger()
+        """Write down that this boot came to ``stage``; durable on return."""
+        before = self.boot_log()
         after = before.reached(boot_id, stage)
         if after != before:
-            self._starts.write(bootlog.encode(after))
+            self._boots.write(bootlog.encode(after))
 
-    def snapshot(self) -> Snapshot:
-        """What the ESP held when it was last mounted."""
-        fields = _fields(self._snapshot.read())
+    def entries(self) -> tuple[KnownEntry, ...]:
+        """The entries on the ESP when it was last mounted, so that status needs no mount."""
+        listed = _fields(self._entries.read()).get("entries")
         try:
-            listed = fields["entries"]
-            assert isinstance(listed, list)
-            return Snapshot(str(fields["slot"]), tuple(_known(one) for one in listed))
-        except (KeyError, ValueError, TypeError, AssertionError):
-            return Snapshot()
+            return tuple(_known(one) for one in listed) if isinstance(listed, list) else ()
+        except (KeyError, ValueError, TypeError):
+            return ()
 
-    def remember_snapshot(self, snapshot: Snapshot) -> None:
-        """Keep what the ESP holds for status."""
-        entries = [asdict(one) for one in snapshot.entries]
-        self._snapshot.write(json.dumps({"slot": snapshot.slot, "entries": entries}) + "\n")
+    def publish_entries(self, entries: tuple[KnownEntry, ...]) -> None:
+        """Publish the entries on the ESP."""
+        self._entries.write(json.dumps({"entries": [asdict(one) for one in entries]}) + "\n")
 
     def verdict(self) -> Verdict:
-        """The health of this start, as far as it is known."""
+        """The health of this boot, as far as it is known."""
         fields = _fields(self._health.read())
         try:
             health = Health(str(fields["health"]))
         except (KeyError, ValueError):
             return Verdict(Health.PENDING)
         failed = None
-        if health is Health.ILL:
+        if health is Health.UNHEALTHY:
             check, message = str(fields.get("check", "")), str(fields.get("message", ""))
             failed = CheckResult(check, passed=False, message=message)
         return Verdict(health, failed)
 
-    def remember_verdict(self, verdict: Verdict) -> None:
-        """Publish the health of this start."""
+    def publish_verdict(self, verdict: Verdict) -> None:
+        """Publish the health of this boot."""
         fields = {"health": verdict.health.value}
         if verdict.failed is not None:
             fields |= {"check": verdict.failed.name, "message": verdict.failed.message}
@@ -164,9 +153,9 @@ def _fields(text: str | None) -> Mapping[str, object]:
 
 
 def _known(fields: Mapping[str, object]) -> KnownEntry:
-    standing = fields["standing"]
+    assessment = fields["assessment"]
     return KnownEntry(
         str(fields["name"]),
-        None if standing is None else Standing(str(standing)),
+        None if assessment is None else Assessment(str(assessment)),
         *(str(fields[name]) for name in ("version", "root_hash", "promised", "slot")),
     )

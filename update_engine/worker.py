@@ -1,4 +1,4 @@
-"""One run of the worker: carries out what ``core.machine`` decides.
+"""One run of the worker: carries out what ``core.worker`` decides.
 
 Each effect's outcome is the next event. Every fault ends here: in the state as
 the last error, in the journal as one line, and in the next scheduled run being
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import ClassVar
 
 from osmodel.faults import Fault, HostFailure
 from osmodel.version import Version
@@ -25,7 +26,7 @@ from update_engine.core.worker import Candidate, Effect, Event, State
 from update_engine.install.sequence import install
 from update_engine.install.sources import Found, Source
 from update_engine.store import Progress
-from update_engine.world import World
+from update_engine.world import EngineWorld
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class Result:
     hint: str = ""
 
 
-def host_of(world: World, state: EngineState) -> Host:
+def host_of(world: EngineWorld, state: EngineState) -> Host:
     """What offers are held against."""
     me = world.machine
     return Host(
@@ -75,7 +76,7 @@ def host_of(world: World, state: EngineState) -> Host:
     )
 
 
-def check(world: World, source: Source) -> Result:
+def check(world: EngineWorld, source: Source) -> Result:
     """Ask what could be installed; installs nothing.
 
     Raises:
@@ -89,13 +90,13 @@ def check(world: World, source: Source) -> Result:
     return Result(Ending.AVAILABLE, str(found.choice.release.version))
 
 
-def update(world: World, source: Source, watch: Watch | None = None) -> Result:
+def update(world: EngineWorld, source: Source, watch: Watch | None = None) -> Result:
     """Check, write and arm; holds the engine's lock throughout.
 
     Args:
         world: the machine.
         source: where releases come from.
-        watch: told about each change of progress.
+        watch: called at each change of progress.
 
     Raises:
         Fault: what ended the run; it is also in the state by then.
@@ -109,7 +110,7 @@ def update(world: World, source: Source, watch: Watch | None = None) -> Result:
 class _Run:
     """One run: performs effects and turns their outcomes into events."""
 
-    def __init__(self, world: World, source: Source, watch: Watch) -> None:
+    def __init__(self, world: EngineWorld, source: Source, watch: Watch) -> None:
         self._world = world
         self._source = source
         self._watch = watch
@@ -117,12 +118,6 @@ class _Run:
         self._fault: Fault | None = None
         self._result = Result(Ending.NOTHING_NEW)
         self._published_at = float("-inf")
-        self._perform: dict[type[Effect], Callable[[], Event | None]] = {
-            worker.AskRepository: self._ask,
-            worker.WriteAndArm: self._write,
-            worker.BackOff: self._back_off,
-            worker.AskForReboot: self._ask_for_reboot,
-        }
 
     def to_the_end(self) -> Result:
         """Step until no event follows."""
@@ -141,13 +136,13 @@ class _Run:
     def find(self) -> Found:
         """Ask the source, and write down what it said."""
         self.publish("CHECKING_FOR_UPDATE", 0.0)
-        state = self._world.memory.state()
+        state = self._world.store.state()
         self._found = found = self._source.find(host_of(self._world, state))
         objections = tuple(
             one.text for one in sorted(found.choice.refused, key=_newest) if _says_something(one)
         )
         at = self._world.now()
-        self._world.memory.change(
+        self._world.store.change(
             lambda old: replace(old, last_checked=at, objections=objections[:_KEPT_OBJECTIONS])
         )
         return found
@@ -155,7 +150,7 @@ class _Run:
     @contextmanager
     def reporting(self) -> Iterator[None]:
         """Leave the outcome in the state, and no progress behind."""
-        memory = self._world.memory
+        store = self._world.store
         try:
             yield
         except Fault as fault:
@@ -163,24 +158,24 @@ class _Run:
             at = self._world.now()
             problem = fault  # the name of an except clause ends with it
             with contextlib.suppress(HostFailure):
-                memory.change(lambda old: old.with_problem(problem, at))
+                store.change(lambda old: old.with_problem(problem, at))
             raise
         else:
-            memory.change(lambda old: replace(old, last_error=None, failures=0, not_before=0))
+            store.change(lambda old: replace(old, last_error=None, failures=0, not_before=0))
         finally:
-            memory.publish_nothing()
+            store.publish_nothing()
 
     def publish(self, operation: str, progress: float) -> None:
-        """Say what is going on, to other processes and to whoever watches."""
+        """Say what is going on, to other processes and to the caller."""
         version, size = "", 0
         if self._found is not None and self._found.choice.release is not None:
             version, size = str(self._found.choice.release.version), self._found.size
         record = Progress(f"UPDATE_STATUS_{operation}", version, size, progress, self._world.pid)
-        self._world.memory.publish(record)
+        self._world.store.publish(record)
         self._watch(record)
 
     def _resumed(self) -> State:
-        armed = self._world.memory.state().armed
+        armed = self._world.store.state().armed
         if armed is None:
             return worker.Idle()
         candidate = Candidate(armed.version, armed.root_hash)
@@ -196,7 +191,7 @@ class _Run:
             self._world.clock.sleep(seconds_before_retry(effect.attempt))
             return None
         try:
-            return self._perform[type(effect)]()
+            return self.PERFORMED[type(effect)](self)
         except Fault as fault:
             _log.warning("effect=%s kind=%s %s", type(effect).__name__, fault.kind, fault)
             self._fault = fault
@@ -241,10 +236,17 @@ class _Run:
             )
 
         with contextlib.suppress(HostFailure):
-            self._world.memory.change(later)
+            self._world.store.change(later)
 
     def _ask_for_reboot(self) -> None:
         self._world.reboot_wanted.write("")
+
+    PERFORMED: ClassVar[dict[type[Effect], Callable[[_Run], Event | None]]] = {
+        worker.AskRepository: _ask,
+        worker.WriteAndArm: _write,
+        worker.BackOff: _back_off,
+        worker.AskForReboot: _ask_for_reboot,
+    }
 
 
 def _newest(refusal: Refusal) -> tuple[int, ...]:
@@ -257,7 +259,7 @@ def _says_something(refusal: Refusal) -> bool:
 
 
 def _unwatched(_: Progress) -> None:
-    """Nobody looks."""
+    """Shows nothing."""
 
 
 def _nothing(found: Found) -> Result:

@@ -1,13 +1,14 @@
 """Everything the engine can touch, as ports in one frozen value.
 
-Only the entry points (``cli``, ``service``, ``bootsteps``) fill it with real
-adapters; everything below them gets what it needs from here.
+Only ``local`` fills it with real adapters; everything else gets what it needs
+from here.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,9 +18,10 @@ from hostio.files.statefiles import Archive, TextFile
 from hostio.net.fetch import ByteStream
 from hostio.system.clock import Clock
 from hostio.system.runner import Runner
+from osmodel.faults import Fault, HostFailure
 from osmodel.hostidentity import HostIdentity
 from update_engine.settings import Settings
-from update_engine.store import Memory
+from update_engine.store import Store
 
 if TYPE_CHECKING:  # slow to import, and status needs none of them
     from osmodel.repository import Offer, OfferedPayload
@@ -28,8 +30,11 @@ if TYPE_CHECKING:  # slow to import, and status needs none of them
     from update_engine.repository.keys import Trust
 
 
+_log = logging.getLogger(__name__)
+
+
 class Releases(Protocol):
-    """Port for a verified repository; the fake is ``tests.fakes.shelf``."""
+    """Port for a verified repository; the fake is ``tests.fakes.ramsystem.Shelf``."""
 
     def refresh(self) -> tuple[Offer, ...]:
         """Fetch and verify the metadata; every release it lists.
@@ -50,20 +55,21 @@ class Releases(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class EngineWorld:
     """The machine around the engine.
 
     Attributes:
         machine: which image, version and root runs.
+        slot: the slot that runs, ``a`` or ``b``, for people; empty if unknown.
         settings: as configured.
         clock: time.
         runner: other programs.
-        lock: held by whoever changes slots, ESP or state; fails when taken.
+        lock: held while slots, ESP or state are changed; fails when taken.
         esp: mounts the ESP for as long as it is needed.
         disk: finds the system disk.
-        firmware: a board's own boot files; refuses where there are none.
-        memory: the engine's files.
-        archive: records of failed starts.
+        firmware: a board's own firmware files; refuses where there are none.
+        store: the engine's files.
+        archive: records of failed boots.
         releases: opens the repository; imports what is slow to import.
         reboot_wanted: ``/run/reboot-required``, for other programs.
         is_running: whether a process exists.
@@ -71,6 +77,7 @@ class World:
     """
 
     machine: HostIdentity
+    slot: str
     settings: Settings
     clock: Clock
     runner: Runner
@@ -78,7 +85,7 @@ class World:
     esp: Callable[[], AbstractContextManager[Esp]]
     disk: Callable[[], SystemDisk]
     firmware: Callable[[], Firmware]
-    memory: Memory
+    store: Store
     archive: Archive
     releases: Callable[[], Releases]
     reboot_wanted: TextFile
@@ -93,10 +100,28 @@ class World:
     def boot(self) -> Iterator[BootControl]:
         """What boots next, for as long as it is looked at or changed.
 
+        On leaving, the entries are published for status, which mounts nothing.
+
         Raises:
             HostFailure: the ESP cannot be mounted.
         """
         from update_engine.bootcontrol.adapters import control_of  # noqa: PLC0415 - not for status
 
         with self.esp() as esp:
-            yield control_of(esp, self.machine.platform)
+            control = control_of(esp, self.machine.platform)
+            try:
+                yield control
+            except Fault:
+                # Whatever was changed before is there; the fault counts for more.
+                with suppress(Fault):
+                    self.store.publish_entries(control.entries())
+                raise
+            self._publish(control)
+
+    def _publish(self, control: BootControl) -> None:
+        entries = control.entries()
+        try:
+            self.store.publish_entries(entries)
+        except HostFailure as fault:
+            # Only status reads them; nothing is undone for that.
+            _log.warning("entries not published: %s", fault)

@@ -36,15 +36,15 @@ _SMALL = 4096  # bytes
 class StagedFile(Protocol):
     """A file being written where the loader does not look.
 
-    Order of calls: ``write`` any number of times, ``seal``, ``read`` to compare,
+    Order of calls: ``write`` any number of times, ``close``, ``read`` to compare,
     then ``place`` or ``discard``.
     """
 
     def write(self, data: bytes) -> None:
-        """Append ``data``; durable only after ``seal``."""
+        """Append ``data``; durable only after ``close``."""
         ...
 
-    def seal(self) -> None:
+    def close(self) -> None:
         """Flush the content to the medium; nothing can be written after it."""
         ...
 
@@ -199,7 +199,7 @@ class _StagedOnDisk:
                 view = view[os.write(self._file, view) :]
         self._size += len(data)
 
-    def seal(self) -> None:
+    def close(self) -> None:
         if self._file is None:
             return
         with _translated("flush the new entry"):

@@ -30,7 +30,7 @@ from hostio.system.runner import Runner
 from osmodel.faults import HostFailure
 
 
-class BootFiles(Protocol):
+class FirmwareFiles(Protocol):
     """Port for the files in the top directory; the fake is ``tests.fakes.ramfirmware``."""
 
     def sizes(self) -> Mapping[str, int]:
@@ -72,31 +72,31 @@ class BootFiles(Protocol):
         ...
 
 
-class MountedBootFiles:
-    """See :class:`BootFiles`; the file system is mounted at ``root``."""
+class MountedFirmwareFiles:
+    """See :class:`FirmwareFiles`; the file system is mounted at ``root``."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._staging = root / STAGING
 
     def sizes(self) -> Mapping[str, int]:
-        """See :meth:`BootFiles.sizes`."""
+        """See :meth:`FirmwareFiles.sizes`."""
         with _translated("list"):
             files = [path for path in self._root.iterdir() if path.is_file()]
             return {path.name: path.stat().st_size for path in sorted(files)}
 
     def read(self, name: str) -> bytes:
-        """See :meth:`BootFiles.read`."""
+        """See :meth:`FirmwareFiles.read`."""
         return _fresh(self._root / name)
 
     def free_bytes(self) -> int:
-        """See :meth:`BootFiles.free_bytes`."""
+        """See :meth:`FirmwareFiles.free_bytes`."""
         with _translated("free space"):
             figures = os.statvfs(self._root)
         return figures.f_bavail * figures.f_frsize
 
     def stage(self, name: str, content: bytes) -> None:
-        """See :meth:`BootFiles.stage`."""
+        """See :meth:`FirmwareFiles.stage`."""
         path = self._staging / name
         with _translated(f"write {name}"):
             self._staging.mkdir(parents=True, exist_ok=True)
@@ -107,10 +107,10 @@ class MountedBootFiles:
                 os.fsync(file.fileno())
             sync_directory(self._staging)
         if _fresh(path) != content:
-            raise HostFailure(f"boot files: {name} reads back differently")
+            raise HostFailure(f"firmware files: {name} reads back differently")
 
     def place(self, names: Sequence[str]) -> None:
-        """See :meth:`BootFiles.place`."""
+        """See :meth:`FirmwareFiles.place`."""
         held: list[int] = []
         try:
             with _translated(f"replace {' and '.join(names)}"):
@@ -126,7 +126,7 @@ class MountedBootFiles:
                 os.close(descriptor)
 
     def sweep(self) -> None:
-        """See :meth:`BootFiles.sweep`."""
+        """See :meth:`FirmwareFiles.sweep`."""
         with _translated("sweep"):
             for path in [*self._staging.glob("*"), *self._root.glob("FSCK*.REC")]:
                 path.unlink()
@@ -160,15 +160,15 @@ def _translated(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise HostFailure(f"boot files: {what}: {error.strerror}") from error
+        raise HostFailure(f"firmware files: {what}: {error.strerror}") from error
 
 
 @contextmanager
-def mounted_boot_files(runner: Runner, device: Path) -> Iterator[BootFiles]:
+def mounted_firmware_files(runner: Runner, device: Path) -> Iterator[FirmwareFiles]:
     """Check, mount, hand out and unmount the FAT partition of a board.
 
     Raises:
         HostFailure: the file system cannot be repaired or mounted.
     """
     with mounted_fat(runner, device) as root:
-        yield MountedBootFiles(root)
+        yield MountedFirmwareFiles(root)

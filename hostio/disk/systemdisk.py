@@ -15,7 +15,7 @@ from hostio.disk.blockdev import BlockDevice, FileBlockDevice
 from hostio.disk.sysfs import Disk, SysBlock
 from osmodel.faults import Fault, HostFailure
 from osmodel.gpt import Gpt, parse
-from osmodel.partitions import slot_guids
+from osmodel.partitions import slot_of
 
 
 class SystemDisk(Protocol):
@@ -28,6 +28,15 @@ class SystemDisk(Protocol):
 
     def whole(self) -> AbstractContextManager[BlockDevice]:
         """The disk itself, for its partition table; partitions may be in use."""
+        ...
+
+    def table(self) -> Gpt:
+        """The partition table as the disk has it at this moment.
+
+        Raises:
+            HostFailure: the disk cannot be read.
+            UntrustedData: neither copy of the table is whole.
+        """
         ...
 
     def partition(self, number: int) -> AbstractContextManager[BlockDevice]:
@@ -60,6 +69,11 @@ class KernelDisk:
         """See :meth:`SystemDisk.whole`."""
         return FileBlockDevice(Path(self._disk.node), shared=True)
 
+    def table(self) -> Gpt:
+        """See :meth:`SystemDisk.table`."""
+        with self.whole() as whole:
+            return read_table(whole, self.sector_size)
+
     def partition(self, number: int) -> AbstractContextManager[BlockDevice]:
         """See :meth:`SystemDisk.partition`."""
         return FileBlockDevice(self.node(number))
@@ -78,8 +92,7 @@ def system_disk(listing: SysBlock, root_hash: str) -> KernelDisk:
     Raises:
         HostFailure: none does, or more than one.
     """
-    root = slot_guids(root_hash)[0]
-    found = [disk for disk in listing.disks() if _carries(disk, root)]
+    found = [disk for disk in listing.disks() if _carries(disk, root_hash)]
     if len(found) != 1:
         names = ", ".join(disk.node for disk in found) or "none"
         raise HostFailure(
@@ -89,10 +102,10 @@ def system_disk(listing: SysBlock, root_hash: str) -> KernelDisk:
     return KernelDisk(found[0], listing)
 
 
-def _carries(disk: Disk, guid: str) -> bool:
+def _carries(disk: Disk, root_hash: str) -> bool:
     try:
         with FileBlockDevice(Path(disk.node), read_only=True) as device:
             table = read_table(device, disk.sector_size)
     except Fault:
-        return False  # unreadable, or no table: somebody else's disk
-    return any(partition.guid == guid for partition in table.partitions)
+        return False  # unreadable, or no table: not a disk of ours
+    return slot_of(table, root_hash) is not None

@@ -26,6 +26,14 @@ from osmodel.faults import HostFailure, InvalidInput
 
 T = TypeVar("T")
 
+
+class Unknown(InvalidInput):
+    """A key, or a word of an enumeration, that this version does not know.
+
+    A newer version may: readers of a machine's settings leave it out.
+    """
+
+
 _NOUNS = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
 
 
@@ -88,6 +96,9 @@ class _Place:
         where = f"{self.source}: {self.path}: " if self.path else f"{self.source}: "
         return InvalidInput(f"{where}{message}", hint=hint)
 
+    def unknown(self, message: str, hint: str) -> Unknown:
+        return Unknown(str(self.fault(message)), hint=hint)
+
 
 def _table(schema: type[Any], table: Mapping[str, object], place: _Place) -> object:
     hints = get_type_hints(schema)
@@ -96,7 +107,7 @@ def _table(schema: type[Any], table: Mapping[str, object], place: _Place) -> obj
     values: dict[str, object] = {}
     for key, value in table.items():
         if key not in known:
-            raise place.key(key).fault("unknown key", hint=_suggest(key, known))
+            raise place.key(key).unknown("unknown key", _suggest(key, known))
         values[key] = _value(hints[key], value, place.key(key))
     for item in fields:
         if item.name not in values and _is_required(item):
@@ -171,7 +182,7 @@ def _from_string(wanted: Any, value: str, place: _Place) -> object:
     if issubclass(wanted, StrEnum):
         names = [member.value for member in wanted]
         if value not in names:
-            raise place.fault(f"unknown value {value!r}", hint=_suggest(value, names))
+            raise place.unknown(f"unknown value {value!r}", _suggest(value, names))
         return wanted(value)
     try:
         return wanted.parse(value)

@@ -1,10 +1,12 @@
 """What each kind of loader does with the FAT it finds, before it starts a kernel image."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from osmodel import bootentry, slotstate
-from osmodel.assessment import TRIES, Standing
+from osmodel.assessment import TRIES, Assessment
+from osmodel.bootentry import BootEntry
 from osmodel.platforms import Platform
 from osmodel.slotstate import COPIES, GOOD, SlotState, entry_name
 from osmodel.version import Version
@@ -36,17 +38,25 @@ def started(platform: str, files: Mapping[str, bytes], small: Mapping[str, bytes
         return Started(None, dict(files), dict(small))
     chosen = order[0].filename
     counted = {
-        (order[0].after_boot().filename if name == chosen else name): content
+        (after_boot(order[0]).filename if name == chosen else name): content
         for name, content in files.items()
     }
     return Started(chosen, counted, dict(small))
 
 
-def loader_order(files: Sequence[str]) -> list[bootentry.BootEntry]:
-    """Entries as systemd-boot sorts them: exhausted last, then the newest first."""
+def after_boot(entry: BootEntry) -> BootEntry:
+    """The entry as systemd-boot renames it just before starting it."""
+    if entry.tries_left is None:
+        return entry
+    left, done = max(entry.tries_left - 1, 0), min(entry.tries_done + 1, 9)
+    return replace(entry, tries_left=left, tries_done=done)
+
+
+def loader_order(files: Sequence[str]) -> list[BootEntry]:
+    """Entries as systemd-boot sorts them: bad ones last, then the newest first."""
     entries = [bootentry.parse(name) for name in files]
     newest = sorted(entries, key=lambda one: Version.parse(one.version), reverse=True)
-    return sorted(newest, key=lambda one: one.standing is Standing.EXHAUSTED)
+    return sorted(newest, key=lambda one: one.assessment is Assessment.BAD)
 
 
 def script(small: Mapping[str, bytes], loads: Sequence[str]) -> tuple[str | None, Files]:

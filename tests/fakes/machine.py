@@ -10,7 +10,7 @@ from osmodel import gpt, partitions, verity
 from tests.fakes.clock import StoppedClock
 from tests.fakes.kernel import RamKernel, Scroll
 from update_engine.initrd.modules import Modules
-from update_engine.initrd.world import Paths, World
+from update_engine.initrd.world import InitrdWorld, Paths
 
 MIB = 1 << 20
 SECTOR = 512
@@ -57,8 +57,8 @@ class RamMachine:
         self.plug_in()
 
     @property
-    def world(self) -> World:
-        return World(
+    def world(self) -> InitrdWorld:
+        return InitrdWorld(
             mounts=self.kernel,
             mapper=self.kernel,
             modules=Modules(self.paths.proc / "modules", self.paths.sys, self._load),

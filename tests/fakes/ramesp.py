@@ -152,7 +152,7 @@ class RamStaged:
         self._esp.use_power()
         self._esp.staged += bytes(data)
 
-    def seal(self) -> None:
+    def close(self) -> None:
         self._esp.use_power()
         self._esp.sealed = True
 

@@ -13,11 +13,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hostio.disk.blockdev import BlockDevice
+from hostio.disk.systemdisk import read_table
 from hostio.system.runner import Command
 from osmodel import bootentry, gpt, slotstate
 from osmodel.faults import Fault, InvalidInput, TransientFailure, UntrustedData
 from osmodel.hostidentity import HostIdentity
-from osmodel.partitions import ESP, ESP_TYPE, ROOT_TYPES, VERITY_TYPES, derived_guid, slot_guids
+from osmodel.partitions import (
+    ESP,
+    ESP_TYPE,
+    ROOT_TYPES,
+    VERITY_TYPES,
+    derived_guid,
+    slot_guids,
+    slot_of,
+)
 from osmodel.platforms import Platform, Target
 from osmodel.repository import Offer, OfferedPayload, target_path
 from osmodel.uki import identify
@@ -26,18 +35,17 @@ from tests.fakes.clock import StoppedClock
 from tests.fakes.loaders import started
 from tests.fakes.payloads import SmallRelease, signed_payload, small_release, tree_of, trust
 from tests.fakes.ramarchive import RamArchive
-from tests.fakes.rambootfiles import RamBootFiles
 from tests.fakes.ramdisk import Power, RamDisk
 from tests.fakes.ramesp import RamEsp
 from tests.fakes.ramfile import RamFile
+from tests.fakes.ramfirmwarefiles import RamFirmwareFiles
 from tests.fakes.runner import ScriptedRunner, failing
 from tests.fakes.smalluki import small_uki
-from update_engine.core.preflight import active_slot
 from update_engine.firmware import Firmware
 from update_engine.repository.keys import Trust
 from update_engine.settings import Settings
-from update_engine.store import Memory
-from update_engine.world import World
+from update_engine.store import Store
+from update_engine.world import EngineWorld
 
 UEFI = Target("x86_64")
 RASPBERRY_PI = Target("arm64", Platform.RASPBERRYPI)
@@ -117,7 +125,7 @@ class Media:
     partitions: dict[str, bytes]
     files: dict[str, bytes]
     state: str | None = None
-    starts: str | None = None
+    boots: str | None = None
     small: dict[str, bytes] = field(default_factory=dict)
     platform: str = Platform.UEFI.value
 
@@ -178,7 +186,7 @@ class RamSystem:
             self.media.files, small=self.media.small, power=self.power, capacity=8 << 20
         )
         self.state = RamFile(self.media.state, power=self.power)
-        self.starts_file = RamFile(self.media.starts, power=self.power)
+        self.boots_file = RamFile(self.media.boots, power=self.power)
         self.volatile: dict[str, RamFile] = {}
         self.archive = RamArchive()
         self.runner = ScriptedRunner(
@@ -187,15 +195,15 @@ class RamSystem:
         self.clock = StoppedClock()
         self.reboot_wanted = RamFile()
         self.rebooting = False
-        self.firmware = Firmware(Path("/nowhere"), lambda: nullcontext(RamBootFiles({})))
+        self.firmware = Firmware(Path("/nowhere"), lambda: nullcontext(RamFirmwareFiles({})))
         self.failing_checks: dict[str, str] = {}
         self.locked = False
         self.boot_id = next(BOOT_IDS)
 
     @property
-    def world(self) -> World:
+    def world(self) -> EngineWorld:
         release = self.running.release
-        return World(
+        return EngineWorld(
             machine=HostIdentity(
                 release.image,
                 release.architecture,
@@ -204,6 +212,7 @@ class RamSystem:
                 release.root_hash,
                 self.boot_id,
             ),
+            slot=slot_of(RamSystemDisk(self).table(), release.root_hash) or "",
             settings=self.settings,
             clock=self.clock,
             runner=self.runner,
@@ -211,9 +220,9 @@ class RamSystem:
             esp=self.esp.mounted,
             disk=lambda: RamSystemDisk(self),
             firmware=lambda: self.firmware,
-            memory=Memory(
+            store=Store(
                 self.state,
-                self.starts_file,
+                self.boots_file,
                 lambda name: self.volatile.setdefault(name, RamFile()),
             ),
             archive=self.archive,
@@ -232,12 +241,12 @@ class RamSystem:
         ]
         files = list(self.esp.aftermaths())
         states = list(dict.fromkeys(self.state.aftermaths()))
-        starts = list(dict.fromkeys(self.starts_file.aftermaths()))
-        for table, contents, (entries, small), state, ledger in itertools.product(
-            tables, itertools.product(*slots), files, states, starts
+        boots = list(dict.fromkeys(self.boots_file.aftermaths()))
+        for table, contents, (entries, small), state, log in itertools.product(
+            tables, itertools.product(*slots), files, states, boots
         ):
             partitions = dict(zip(LABELS, contents, strict=True))
-            yield Media(table, partitions, entries, state, ledger, small, self.media.platform)
+            yield Media(table, partitions, entries, state, log, small, self.media.platform)
 
     def off(self) -> Media:
         """Shut down orderly: everything is durable."""
@@ -248,7 +257,7 @@ class RamSystem:
             {label: bytes(disk.durable) for label, disk in self.partitions.items()},
             dict(self.esp.files),
             self.state.text,
-            self.starts_file.text,
+            self.boots_file.text,
             dict(self.esp.small),
             self.media.platform,
         )
@@ -286,6 +295,9 @@ class RamSystemDisk:
 
     def whole(self) -> AbstractContextManager[BlockDevice]:
         return nullcontext(self.system.whole)
+
+    def table(self) -> gpt.Gpt:
+        return read_table(self.system.whole, SECTOR)
 
     def partition(self, number: int) -> AbstractContextManager[BlockDevice]:
         label = next(label for label, place in NUMBERS.items() if place == number)
@@ -334,7 +346,7 @@ def starts_by(media: Media, chosen: str) -> str:
     slot = slotstate.slot_of_entry(chosen)
     if slot is None and identity.version != bootentry.parse(chosen).version:
         raise DoesNotStart(f"{chosen} is {identity.version}")
-    if slot is not None and active_slot(table, identity.root_hash) != slot:
+    if slot is not None and slot_of(table, identity.root_hash) != slot:
         raise DoesNotStart(f"{chosen} starts the other slot")
     return identity.version
 

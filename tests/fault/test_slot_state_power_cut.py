@@ -50,14 +50,14 @@ def arm(control: BootControl) -> None:
     control.remove(entry(control, NEW))
     staged = control.stage()
     staged.write(B)
-    staged.seal()
+    staged.close()
     control.arm(staged, Arming("1.0.1", "b"))
 
 
 CHANGES: dict[str, Callable[[BootControl], object]] = {
     "sweep": lambda control: control.sweep(),
     "bless": lambda control: control.bless(entry(control, NEW)),
-    "give up": lambda control: control.give_up(entry(control, NEW), 1),
+    "give up": lambda control: control.mark_bad(entry(control, NEW), 1),
     "remove": lambda control: control.remove(entry(control, NEW)),
     "readmit": lambda control: control.readmit(entry(control, NEW)),
     "remove and arm": arm,

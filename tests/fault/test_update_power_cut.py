@@ -11,7 +11,7 @@ from functools import cache
 
 import pytest
 
-from osmodel.bootlog import Ledger, encode
+from osmodel.bootlog import BootLog, encode
 from osmodel.faults import Fault, HostFailure, UntrustedData
 from osmodel.platforms import Target
 from tests.fakes import ramsystem
@@ -33,7 +33,7 @@ from tests.fakes.ramsystem import (
 from update_engine.boot import steps
 from update_engine.install.sequence import disarm
 from update_engine.install.sources import FromRepository
-from update_engine.rollback import go_back
+from update_engine.rollback import roll_back_now
 from update_engine.worker import Ending, update
 
 SEEDS = {"0.9.0": 4, "1.0.0": 2, "1.0.1": 1, "1.0.2": 3}
@@ -56,8 +56,8 @@ def switched_on(media: Media, power: Power | None = None) -> RamSystem:
     (running,) = releases(starts(media), of=media)
     shelf = Shelf(*releases("0.9.0", "1.0.0", "1.0.1", of=media))
     system = RamSystem(ramsystem.switched_on(media), running, shelf, power or Power())
-    ledger = Ledger().begun(system.running.release.root_hash, system.boot_id)
-    system.starts_file.text = encode(ledger)
+    log = BootLog().begun(system.running.release.root_hash, system.boot_id)
+    system.boots_file.text = encode(log)
     return system
 
 
@@ -65,12 +65,12 @@ def update_it(system: RamSystem) -> None:
     assert update(system.world, FromRepository(system.shelf)).ending is Ending.ARMED
 
 
-def start_well(system: RamSystem) -> None:
-    steps.run(["reckon", "bless", "settle"], system.world)
+def boot_well(system: RamSystem) -> None:
+    steps.run(["assess", "bless", "stable"], system.world)
 
 
 def roll_back(system: RamSystem) -> None:
-    go_back(system.world)
+    roll_back_now(system.world)
 
 
 def take_back(system: RamSystem) -> None:
@@ -84,9 +84,9 @@ def after_update(media: Media) -> Media:
     return system.off()
 
 
-def after_good_start(media: Media) -> Media:
+def after_good_boot(media: Media) -> Media:
     system = switched_on(media)
-    start_well(system)
+    boot_well(system)
     return system.off()
 
 
@@ -100,11 +100,11 @@ def before(name: str, target: Target) -> Media:
         older = release("0.9.0", target)
         system = RamSystem(factory_media(older), older, Shelf(release("1.0.0", target)))
         update_it(system)
-        return after_good_start(system.off())
+        return after_good_boot(system.off())
     if name == "armed":
         return after_update(before("factory", target))
     if name == "updated":
-        return after_good_start(before("armed", target))
+        return after_good_boot(before("armed", target))
     assert name == "rolled back"
     system = switched_on(before("updated", target))
     roll_back(system)
@@ -119,13 +119,13 @@ def update_to_next(system: RamSystem) -> None:
 STORIES: dict[str, tuple[str, Act, set[str]]] = {
     "first update": ("factory", update_it, {"1.0.0", "1.0.1"}),
     "update over an old slot": ("older in the other slot", update_it, {"1.0.0", "1.0.1"}),
-    "update over a given up slot": ("rolled back", update_to_next, {"1.0.0", "1.0.2"}),
+    "update over a bad slot": ("rolled back", update_to_next, {"1.0.0", "1.0.2"}),
     "an update that is taken back": (
         "older in the other slot",
         take_back,
         {"1.0.0", "1.0.1"},
     ),
-    "blessing": ("armed", start_well, {"1.0.1"}),
+    "blessing": ("armed", boot_well, {"1.0.1"}),
     "rollback": ("updated", roll_back, {"1.0.0", "1.0.1"}),
 }
 
@@ -171,25 +171,25 @@ def test_every_entry_that_could_start_is_whole(story: str, control: str, cut_at:
 def test_the_machine_goes_on_after_the_cut(story: str, control: str, cut_at: int) -> None:
     outcomes = cut(story, control, cut_at)
     for media in outcomes[:: max(len(outcomes) // 6, 1)]:
-        came_back = after_good_start(media)
+        came_back = after_good_boot(media)
         assert starts(came_back) == starts(media)
         system = switched_on(came_back)
         if str(system.running.release.version) != "1.0.2":
             update_to_next(system)
-        assert starts(after_good_start(system.off())) == "1.0.2"
+        assert starts(after_good_boot(system.off())) == "1.0.2"
 
 
 @pytest.mark.parametrize(("story", "control", "cut_at"), CUTS)
-def test_nobody_is_quarantined_for_a_power_cut_during_an_update(
+def test_nothing_is_quarantined_for_a_power_cut_during_an_update(
     story: str, control: str, cut_at: int
 ) -> None:
     if "update" not in story:
         return
     for media in cut(story, control, cut_at)[:8]:
         system = switched_on(media)
-        before_it = {one.root_hash for one in system.world.memory.state().quarantined}
-        steps.run(["reckon"], system.world)
-        after_it = {one.root_hash for one in system.world.memory.state().quarantined}
+        before_it = {one.root_hash for one in system.world.store.state().quarantined}
+        steps.run(["assess"], system.world)
+        after_it = {one.root_hash for one in system.world.store.state().quarantined}
         assert after_it == before_it
 
 
@@ -271,7 +271,7 @@ def test_a_table_that_cannot_be_written_arms_nothing() -> None:
         update_it(system)
     assert starts(system.off()) == "1.0.0"
     assert list(system.esp.files) == ["twinkeel_1.0.0.efi"]
-    assert system.world.memory.state().armed is None
+    assert system.world.store.state().armed is None
 
 
 def test_a_kernel_image_is_never_seen_half_written() -> None:

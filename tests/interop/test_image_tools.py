@@ -266,20 +266,20 @@ def test_the_programs_of_an_initrd_start_with_its_own_libraries(
 import sys, traceback
 sys.path.append("/usr/lib/twinkeel/python")
 import update_engine.initrd.init, hostio.disk.esp, osmodel.bootentry
-from osmodel import gpt, startledger
+from osmodel import bootlog, gpt
 from osmodel.faults import UntrustedData
-from osmodel.assessment import Standing
-from update_engine.bootcontrol import choosing
+from osmodel.assessment import Assessment
+from update_engine.bootcontrol import adapters
 from update_engine.core.entries import KnownEntry
-from update_engine.initrd import decisions, counting
-startledger.parse(startledger.encode(startledger.Ledger().begun("a", "b")))
+from update_engine.initrd import bootlog as counting, decisions
+bootlog.parse(bootlog.encode(bootlog.BootLog().begun("a", "b")))
 one = gpt.Partition("0fc63daf-8483-4772-8e79-3d69d8477de4", "%s", 64, 99, 0, "root-a", 1)
 table = gpt.Gpt("%s", 512, 2048, (one,))
 first = gpt.encode_primary(table)
 assert gpt.parse(lambda at, n: first[at:at + n], 512, 2048) == table
-good = Standing.PROVEN
+good = Assessment.GOOD
 entries = [KnownEntry("a.efi", good, "1.0", "a"), KnownEntry("b.efi", good, "1.1", "b")]
-assert decisions.entry_to_give_up("b", entries) is entries[1]
+assert decisions.entry_to_mark_bad("b", entries) is entries[1]
 try:
     raise UntrustedData("x")
 except UntrustedData as fault:

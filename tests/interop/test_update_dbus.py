@@ -194,7 +194,7 @@ def test_changes_are_signalled(service: Service, tmp_path: Path) -> None:
             assert clock.monotonic() < until, log.read_text()
             share = (share + 0.01) % 1
             record = Progress("UPDATE_STATUS_DOWNLOADING", "1.0.1", 42, share, 4711)
-            service.system.world.memory.publish(record)
+            service.system.world.store.publish(record)
             clock.sleep(0.5)
     finally:
         process.terminate()

@@ -16,7 +16,9 @@ import pytest
 from hostio.system.clock import SystemClock
 from hostio.system.runner import Command, LocalRunner
 from mirror.release.releasesigner import sign_release
+from osmodel import gpt
 from osmodel.faults import HostFailure
+from osmodel.partitions import slot_of
 from osmodel.release import release_to_json
 from tests.checkout import ROOT
 from tests.fakes.clock import StoppedClock
@@ -84,8 +86,18 @@ class Box:
             volatile.unlink()
         identity = release_to_json(running.release)
         self._write("usrlib/twinkeel/identity.json", json.dumps(identity).encode())
+        table = self._table()
+        facts = {
+            "root_hash": running.release.root_hash,
+            "slot": slot_of(table, running.release.root_hash),
+        }
+        self._write("run/twinkeel/boot.json", json.dumps(facts).encode())
         self._write("cmdline", f"roothash={running.release.root_hash} ro\n".encode())
         self._write("boot_id", f"{boot_id * 8}-0000-4000-8000-000000000000\n".encode())
+
+    def _table(self) -> gpt.Gpt:
+        disk = (self.place / "dev/vda").read_bytes()
+        return gpt.parse(lambda at, length: disk[at : at + length], SECTOR, DISK // SECTOR)
 
     def run(self, program: str, *arguments: str) -> str:
         code = f"import sys; from {ENTRY[program]} import main; sys.exit(main())"
@@ -181,14 +193,14 @@ def lowered(box: Box, name: str, left: int) -> None:
 
 
 def updated(box: Box, shop: MadeRepository) -> None:
-    box.run("boot-step", "reckon", "health", "bless")
+    box.run("boot-step", "assess", "health", "bless")
     shop.publish(NEW.release, bytes(signed_payload(NEW)))
     box.run("update-ctl", "apply")
 
 
 def test_a_new_machine_is_judged_and_blessed(box: Box) -> None:
     assert box.status()["health"] == "pending"
-    box.run("boot-step", "reckon", "health", "bless")
+    box.run("boot-step", "assess", "health", "bless")
     status = box.status()
     assert (status["version"], status["slot"], status["health"]) == ("1.0.0", "a", "healthy")
     assert status["floor"] == "1.0.0"
@@ -202,8 +214,8 @@ def test_an_update_goes_through_all_its_stations(box: Box, shop: MadeRepository)
 
     lowered(box, "twinkeel_1.0.1+3-0.efi", 2)
     box.start(NEW, "2")
-    box.run("boot-step", "reckon", "health", "bless")
-    box.run("boot-step", "settle")
+    box.run("boot-step", "assess", "health", "bless")
+    box.run("boot-step", "stable")
     status = box.status()
     assert (status["version"], status["slot"], status["health"]) == ("1.0.1", "b", "healthy")
     assert sorted(box.media().files) == ["twinkeel_1.0.0.efi", "twinkeel_1.0.1.efi"]
@@ -218,13 +230,13 @@ def test_a_failing_check_leads_back_and_into_quarantine(box: Box, shop: MadeRepo
     check.write_text("#!/bin/sh\necho broken on purpose\nexit 1\n")
     check.chmod(0o755)
     with pytest.raises(HostFailure, match="exit 1"):
-        box.run("boot-step", "reckon", "health")
+        box.run("boot-step", "assess", "health")
     assert "reboot" in (box.place / "run/systemctl.log").read_text()
 
     lowered(box, "twinkeel_1.0.1+2-1.efi", 0)
     box.start(OLD, "3")
     check.unlink()
-    box.run("boot-step", "reckon", "health", "bless")
+    box.run("boot-step", "assess", "health", "bless")
     why = box.run("update-ctl", "why")
     assert "health check 90-broken failed: broken on purpose" in why
     assert "nothing newer" in box.run("update-ctl", "apply")
@@ -246,7 +258,7 @@ def test_settings_name_their_files(box: Box) -> None:
     assert origin == "/usr/lib/update-engine/config.d/10-image.toml"
 
 
-def test_going_back_needs_a_proven_version(box: Box) -> None:
+def test_going_back_needs_a_good_version(box: Box) -> None:
     with pytest.raises(HostFailure, match="exit 11"):
         box.run("update-ctl", "rollback")
 

@@ -116,7 +116,7 @@ def test_a_damaged_data_disk_is_not_the_image_s_fault(tmp_path: Path) -> None:
     check("10-system-running", tmp_path, systemctl=script)
 
 
-def test_a_system_that_did_not_come_up_is_ill(tmp_path: Path) -> None:
+def test_a_system_that_did_not_come_up_is_unhealthy(tmp_path: Path) -> None:
     with pytest.raises(HostFailure, match=r"multi-user\.target was not reached"):
         check("10-system-running", tmp_path, systemctl=systemctl(active=3))
 

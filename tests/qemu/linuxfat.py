@@ -54,13 +54,13 @@ reboot()
 """
 ACTS = {
     "bless": "    boot.bless(passive[0])",
-    "give up": "    boot.give_up(passive[0], 1)",
+    "give up": "    boot.mark_bad(passive[0], 1)",
     "sweep": "    boot.sweep()",
     "install": """\
     boot.remove(passive[0])
     staged = boot.stage()
     staged.write(Path("/new.efi").read_bytes())
-    staged.seal()
+    staged.close()
     boot.arm(staged, Arming("1.0.2", "b"))""",
 }
 

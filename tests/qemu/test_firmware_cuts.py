@@ -27,7 +27,7 @@ SIZES = {"start.elf": 12_000, "fixup.dat": 5_000, "boot.scr": 3_000}
 _ACT = """\
     names = {"__name__": "bootfiles"}
     exec(@SOURCE@, names)
-    files = names["MountedBootFiles"](fat)
+    files = names["MountedFirmwareFiles"](fat)
     files.sweep()
     for group in (("start.elf", "fixup.dat"), ("boot.scr",)):
         for name in group:

@@ -1,4 +1,4 @@
-"""Bless the running version: nobody counts its tries any more, the loader keeps it.
+"""Bless the running version: its tries are no longer counted, the loader keeps it.
 
 The entry is found by content: the one whose kernel image names the running root
 hash. The loader's own variable is not asked; it can name another entry after a
@@ -11,20 +11,19 @@ from __future__ import annotations
 
 import logging
 
-from osmodel.assessment import Standing
+from osmodel.assessment import Assessment
 from osmodel.bootlog import Stage
 from osmodel.faults import HostFailure
 from update_engine.bootcontrol.port import BootControl
 from update_engine.core.enginestate import Success
 from update_engine.core.entries import KnownEntry, of_root
-from update_engine.espreading import remember, system_table
-from update_engine.world import World
+from update_engine.world import EngineWorld
 
 _log = logging.getLogger(__name__)
 
 
-def bless(world: World) -> None:
-    """Make the running version proven, and write down that it came up.
+def bless(world: EngineWorld) -> None:
+    """Make the running version good, and write down that it came up.
 
     The floor rises last: raised before the counter is gone it could forbid the
     version that the loader falls back to.
@@ -35,27 +34,26 @@ def bless(world: World) -> None:
     running = world.machine.root_hash
     with world.boot() as boot:
         _drop_counter(boot, running)
-        remember(world.memory, system_table(world.disk()), boot.entries(), running)
     success = Success(str(world.machine.version), running, world.now())
-    state = world.memory.state()
+    state = world.store.state()
     if state.armed is not None or not state.successes or state.successes[-1].root_hash != running:
-        world.memory.change(lambda old: old.blessed(success))
-    world.memory.reach(world.machine.boot_id, Stage.HEALTHY)
+        world.store.change(lambda old: old.blessed(success))
+    world.store.reach(world.machine.boot_id, Stage.HEALTHY)
 
 
 def _drop_counter(boot: BootControl, running: str) -> None:
     own = _own(boot, running)
-    if own.standing is Standing.PROVEN:
+    if own.assessment is Assessment.GOOD:
         return
     boot.bless(own)
-    if (blessed := _own(boot, running)).standing is not Standing.PROVEN:
+    if (blessed := _own(boot, running)).assessment is not Assessment.GOOD:
         raise HostFailure(f"entry {own.name} reads back differently from the ESP")
     _log.info("blessed entry=%s from=%s", blessed.name, own.name)
 
 
 def _own(boot: BootControl, running: str) -> KnownEntry:
     own = of_root(boot.entries(), running)
-    if len(own) != 1 or own[0].standing is None:
+    if len(own) != 1 or own[0].assessment is None:
         raise HostFailure(
             f"{len(own)} boot entries carry the running version, expected one: nothing is blessed",
             hint="look at EFI/Linux on the ESP",

@@ -1,10 +1,9 @@
-"""Run the health checks of this start, and act on what they say.
+"""Run the health checks of this boot, and act on what they say.
 
 A check is an executable in ``health.d`` below ``/usr/lib``, ``/etc`` or ``/run``
 ``update-engine``; all run in the order of their names, each until it ends or
-the time that is left for all of them is over. Exit status 0 is healthy; the last line
-it prints says why not. A file of the same name in a later directory replaces
-the earlier one, and a link to /dev/null masks it.
+the time that is left for all of them is over. Exit status 0 is healthy; the last
+line it prints says why not. Which files count: :mod:`hostio.files.dropins`.
 
 On trial, the check that failed is written down durably, then the machine
 reboots, so that the loader lowers the counter. A blessed version stays up.
@@ -14,45 +13,35 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from hostio.files import dropins
+from hostio.system.reboot import reboot
 from hostio.system.runner import Command
-from osmodel.assessment import Standing
-from osmodel.faults import Fault, HostFailure
+from osmodel.assessment import Assessment
+from osmodel.faults import HostFailure
 from update_engine.core.enginestate import FailedCheck
 from update_engine.core.entries import of_root
 from update_engine.core.health import CheckResult, Consequence, Verdict, consequence, verdict
-from update_engine.world import World
+from update_engine.world import EngineWorld
 
 _log = logging.getLogger(__name__)
 
-DIRECTORIES = tuple(Path(root, "update-engine/health.d") for root in ("/usr/lib", "/etc", "/run"))
+DROP_INS = "update-engine/health.d"
 _LONGEST_MESSAGE = 300  # characters kept of a check's last line
 
 
-def find_checks(directories: Sequence[Path] = DIRECTORIES) -> list[Path]:
+def find_checks(places: Sequence[Path] | None = None) -> list[Path]:
     """The checks in the order they run.
 
     Raises:
         HostFailure: a directory cannot be read.
     """
-    found: dict[str, Path] = {}
-    for directory in directories:
-        try:
-            entries = sorted(directory.iterdir()) if directory.is_dir() else []
-        except OSError as error:
-            raise HostFailure(f"{directory}: {error.strerror}") from error
-        for path in entries:
-            if path.is_symlink() and str(path.readlink()) == "/dev/null":
-                found.pop(path.name, None)
-            elif not path.name.startswith(".") and not path.name.endswith("~"):
-                found[path.name] = path
-    return [found[name] for name in sorted(found)]
+    return list(dropins.find(places or dropins.directories(DROP_INS)).values())
 
 
-def examine(world: World, checks: Sequence[Path]) -> Consequence:
+def examine(world: EngineWorld, checks: Sequence[Path]) -> Consequence:
     """Run ``checks``, publish the verdict, and reboot if it calls for that.
 
     Raises:
@@ -69,7 +58,7 @@ def examine(world: World, checks: Sequence[Path]) -> Consequence:
     return conclude(world, verdict(results))
 
 
-def conclude(world: World, judged: Verdict) -> Consequence:
+def conclude(world: EngineWorld, judged: Verdict) -> Consequence:
     """Act on a verdict.
 
     Raises:
@@ -77,44 +66,33 @@ def conclude(world: World, judged: Verdict) -> Consequence:
     """
     follows = consequence(judged, on_trial=is_on_trial(world))
     if follows is Consequence.PROCEED:
-        return follows  # published as healthy by whoever blesses
-    world.memory.remember_verdict(judged)
+        return follows  # the blessing publishes that it is healthy
+    world.store.publish_verdict(judged)
     failed = judged.failed
     assert failed is not None
-    _log.error("ill check=%s message=%s consequence=%s", failed.name, failed.message, follows)
+    _log.error("unhealthy check=%s message=%s consequence=%s", failed.name, failed.message, follows)
     if follows is Consequence.REBOOT:
         me = world.machine
         record = FailedCheck(me.root_hash, me.boot_id, failed.name, failed.message)
-        world.memory.change(lambda state: replace(state, failed_check=record))
-        reboot(world)
+        world.store.change(lambda state: replace(state, failed_check=record))
+        reboot(world.runner)
     return follows
 
 
-def is_on_trial(world: World) -> bool:
+def is_on_trial(world: EngineWorld) -> bool:
     """Whether the loader still counts the running entry.
 
-    From the ESP as seen at this start; if that look failed, from what was
-    armed. Unsure means no: a machine that reboots for ever helps nobody.
+    From the ESP as seen at this boot; if that look failed, from what was
+    armed. Unsure means no: a machine that reboots for ever is of no use.
     """
-    own = of_root(world.memory.snapshot().entries, world.machine.root_hash)
+    own = of_root(world.store.entries(), world.machine.root_hash)
     if len(own) == 1:
-        return own[0].standing is not Standing.PROVEN
-    armed = world.memory.state().armed
+        return own[0].assessment is not Assessment.GOOD
+    armed = world.store.state().armed
     return armed is not None and armed.root_hash == world.machine.root_hash
 
 
-def reboot(world: World) -> None:
-    """Put the journal on disk, then reboot.
-
-    Raises:
-        HostFailure: systemd refused.
-    """
-    with suppress(Fault):
-        world.runner.run(Command(["journalctl", "--sync"], timeout=30))
-    world.runner.run(Command(["systemctl", "--no-block", "reboot"], timeout=60))
-
-
-def _run(world: World, check: Path, left: float) -> CheckResult:
+def _run(world: EngineWorld, check: Path, left: float) -> CheckResult:
     if left <= 0:
         return CheckResult(check.name, passed=False, message="no time was left to run it")
     try:

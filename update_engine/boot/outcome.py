@@ -1,7 +1,7 @@
-"""Find out at each start what became of the armed version, and remember failures.
+"""Find out at each boot what became of the armed version, and remember failures.
 
 A version that failed is quarantined by its root hash, with a reason and with the
-journals of its failed starts, before anything else of the engine runs: the next
+journals of its failed boots, before anything else of the engine runs: the next
 check must not install it again.
 """
 
@@ -12,19 +12,19 @@ from dataclasses import replace
 
 from hostio.system.runner import Command
 from osmodel.faults import Fault
+from update_engine.bootcontrol.repair import tidy
 from update_engine.core.enginestate import Quarantined, Success
-from update_engine.core.outcome import Evidence, Failure, Outcome, Reckoning, reckon
-from update_engine.espreading import remember, system_table, tidy
-from update_engine.world import World
+from update_engine.core.outcome import Evidence, Failure, Findings, Outcome, assess
+from update_engine.world import EngineWorld
 
 _log = logging.getLogger(__name__)
 
 _JOURNAL_LINES = 5000
-_JOURNAL_BYTES = 1 << 20  # per start
+_JOURNAL_BYTES = 1 << 20  # per boot
 _KEPT_RECORDS = 8
 
 
-def settle_accounts(world: World) -> Reckoning:
+def assess_boots(world: EngineWorld) -> Findings:
     """Tidy the ESP, compare what was armed with what runs, act on the difference.
 
     Raises:
@@ -32,48 +32,46 @@ def settle_accounts(world: World) -> Reckoning:
         UntrustedData: the partition table is damaged.
     """
     machine = world.machine
-    table = system_table(world.disk())
     with world.boot() as boot:
         entries = tidy(boot, machine.root_hash)
-    remember(world.memory, table, entries, machine.root_hash)
-    state = world.memory.state()
-    found = reckon(
-        Evidence(state, world.memory.ledger(), entries, machine.root_hash, machine.boot_id)
+    state = world.store.state()
+    found = assess(
+        Evidence(state, world.store.boot_log(), entries, machine.root_hash, machine.boot_id)
     )
-    _log.info("reckoning outcome=%s failures=%d", found.outcome, len(found.failures))
+    _log.info("assessed outcome=%s failures=%d", found.outcome, len(found.failures))
     for failure in found.failures:
         _quarantine(world, failure)
     _close(world, found.outcome)
     return found
 
 
-def _close(world: World, outcome: Outcome) -> None:
+def _close(world: EngineWorld, outcome: Outcome) -> None:
     """Forget what is over."""
     machine = world.machine
     if outcome is Outcome.CAME_UP:
         success = Success(str(machine.version), machine.root_hash, world.now())
-        world.memory.change(lambda state: state.blessed(success))
+        world.store.change(lambda state: state.blessed(success))
     elif outcome in (Outcome.FELL_BACK, Outcome.NOT_ARMED):
-        world.memory.change(lambda state: replace(state, armed=None, failed_check=None))
+        world.store.change(lambda state: replace(state, armed=None, failed_check=None))
     # Whatever was being written when the power failed has no entry: it is nothing.
-    world.memory.change(lambda state: replace(state, writing=None))
+    world.store.change(lambda state: replace(state, writing=None))
 
 
-def _quarantine(world: World, failure: Failure) -> None:
+def _quarantine(world: EngineWorld, failure: Failure) -> None:
     at = world.now()
     place = _keep_journals(world, failure, at)
     one = Quarantined(failure.version, failure.root_hash, failure.reason, at, place)
-    world.memory.change(lambda state: state.with_quarantined(one))
+    world.store.change(lambda state: state.with_quarantined(one))
     _log.warning(
         "quarantined version=%s root=%s reason=%s journal=%s",
         *(failure.version, failure.root_hash, failure.reason, place),
     )
 
 
-def _keep_journals(world: World, failure: Failure, at: int) -> str:
-    """Copy the failed starts' journals out of rotation; returns where they are.
+def _keep_journals(world: EngineWorld, failure: Failure, at: int) -> str:
+    """Copy the failed boots' journals out of rotation; returns where they are.
 
-    A start that never reached userspace has none; that is no fault, and a
+    A boot that never reached userspace has none; that is no fault, and a
     journal that cannot be kept must not keep the version out of quarantine.
     """
     record = f"{failure.version or 'unknown'}-{at}"
@@ -90,7 +88,7 @@ def _keep_journals(world: World, failure: Failure, at: int) -> str:
     return place
 
 
-def _journal_of(world: World, boot_id: str) -> bytes:
+def _journal_of(world: EngineWorld, boot_id: str) -> bytes:
     command = Command(
         [
             "journalctl",

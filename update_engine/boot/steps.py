@@ -1,13 +1,13 @@
-"""``boot-step``: what the engine does at each start, one word per step.
+"""``boot-step``: what the engine does at each boot, one word per step.
 
-``reckon``  what became of the armed version; quarantine, tidy the ESP
-``health``  run the checks; reboot a failing trial
-``overdue`` a start that came to no verdict in time counts as failed
-``bless``   after boot-complete.target: the version is proven
-``settle``  the start ended well: it stayed up, or it is shutting down orderly
+``assess``    what became of the armed version; quarantine, tidy the ESP
+``health``    run the checks; reboot a failing trial
+``deadline``  a boot that came to no verdict in time counts as failed
+``bless``     after boot-complete.target: the version is good
+``stable``    the boot ended well: it stayed up, or it is shutting down orderly
 
 Several steps can be given to one call: starting Python once is cheaper. A fault
-in ``reckon`` is written down and does not keep ``health`` from running.
+in ``assess`` is written down and does not keep ``health`` from running.
 """
 
 from __future__ import annotations
@@ -22,70 +22,70 @@ from hostio.system.runner import Command
 from osmodel.bootlog import Stage
 from osmodel.faults import Fault, TransientFailure
 from update_engine.core.health import CheckResult, Consequence, Health, Verdict
-from update_engine.world import World
+from update_engine.world import EngineWorld
 
 _log = logging.getLogger(__name__)
 
-_LOCK_TRIES = 60  # seconds: somebody may be looking at the ESP
-_MOST_JOBS = 5  # named in the message about a start that hangs
+_LOCK_TRIES = 60  # seconds: another program may be looking at the ESP
+_MOST_JOBS = 5  # named in the message about a boot that hangs
 
 
-def reckon_step(world: World) -> int:
-    """Look back at the last starts."""
-    from update_engine.boot.outcome import settle_accounts  # noqa: PLC0415 - settle needs none
+def assess_step(world: EngineWorld) -> int:
+    """Look back at the last boots."""
+    from update_engine.boot.outcome import assess_boots  # noqa: PLC0415 - stable needs none
 
-    with _patiently_locked(world):
-        settle_accounts(world)
+    with _locked(world):
+        assess_boots(world)
     return 0
 
 
-def health_step(world: World) -> int:
+def health_step(world: EngineWorld) -> int:
     """Run the health checks; 1 when the start is not a good one."""
-    from update_engine.boot.health import examine, find_checks  # noqa: PLC0415 - settle needs none
+    from update_engine.boot.health import examine, find_checks  # noqa: PLC0415 - stable needs none
 
     return 0 if examine(world, find_checks()) is Consequence.PROCEED else 1
 
 
-def overdue_step(world: World) -> int:
-    """Give up a start that did not come to a verdict."""
-    from update_engine.boot.health import conclude  # noqa: PLC0415 - settle needs none
+def deadline_step(world: EngineWorld) -> int:
+    """Fail a boot that did not come to a verdict."""
+    from update_engine.boot.health import conclude  # noqa: PLC0415 - stable needs none
 
-    if world.memory.verdict().health is not Health.PENDING:
+    if world.store.verdict().health is not Health.PENDING:
         return 0
     late = CheckResult("startup", passed=False, message=f"not complete in time: {_jobs(world)}")
-    conclude(world, Verdict(Health.ILL, late))
+    conclude(world, Verdict(Health.UNHEALTHY, late))
     return 1
 
 
-def bless_step(world: World) -> int:
-    """Make the running version proven."""
-    from update_engine.boot.bless import bless  # noqa: PLC0415 - settle needs none
+def bless_step(world: EngineWorld) -> int:
+    """Make the running version good."""
+    from update_engine.boot.bless import bless  # noqa: PLC0415 - stable needs none
 
     try:
-        with _patiently_locked(world):
+        with _locked(world):
             bless(world)
     except Fault as fault:
         unblessed = CheckResult("bless", passed=False, message=str(fault).partition("\n")[0])
-        world.memory.remember_verdict(Verdict(Health.ILL, unblessed))
+        world.store.publish_verdict(Verdict(Health.UNHEALTHY, unblessed))
         raise
-    world.memory.remember_verdict(Verdict(Health.HEALTHY))
+    world.store.publish_verdict(Verdict(Health.HEALTHY))
     return 0
 
 
-def settle_step(world: World) -> int:
-    """Write down that this start ended well; only a healthy one can."""
-    memory, boot_id = world.memory, world.machine.boot_id
-    if memory.ledger().stage_of(boot_id) is Stage.HEALTHY:
-        memory.reach(boot_id, Stage.SETTLED)
+def stable_step(world: EngineWorld) -> int:
+    """Write down that this boot ended well; only a healthy one can."""
+    store, boot_id = world.store, world.machine.boot_id
+    if store.boot_log().stage_of(boot_id) is Stage.HEALTHY:
+        store.reach(boot_id, Stage.STABLE)
     return 0
 
 
-STEPS: dict[str, Callable[[World], int]] = {
-    "reckon": reckon_step,
+STEPS: dict[str, Callable[[EngineWorld], int]] = {
+    "assess": assess_step,
     "health": health_step,
-    "overdue": overdue_step,
+    "deadline": deadline_step,
     "bless": bless_step,
-    "settle": settle_step,
+    "stable": stable_step,
 }
 
 
@@ -96,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def run(arguments: Sequence[str], world: World) -> int:
+def run(arguments: Sequence[str], world: EngineWorld) -> int:
     """Run the steps in order and return the worst exit status."""
     status = 0
     for name in parser().parse_args(arguments).steps:
@@ -105,20 +105,20 @@ def run(arguments: Sequence[str], world: World) -> int:
         except Fault as fault:
             _log.error("step=%s kind=%s %s", name, fault.kind, fault)
             _remember(world, fault)
-            # Looking back may fail without this start being a bad one.
-            status = max(status, 0 if name == "reckon" else fault.exit_status)
+            # Looking back may fail without this boot being a bad one.
+            status = max(status, 0 if name == "assess" else fault.exit_status)
     return status
 
 
-def _remember(world: World, fault: Fault) -> None:
+def _remember(world: EngineWorld, fault: Fault) -> None:
     at = world.now()
     with contextlib.suppress(Fault):
-        world.memory.change(lambda state: state.with_problem(fault, at))
+        world.store.change(lambda state: state.with_problem(fault, at))
 
 
 @contextlib.contextmanager
-def _patiently_locked(world: World) -> Iterator[None]:
-    """Hold the engine's lock, waiting for whoever has it.
+def _locked(world: EngineWorld) -> Iterator[None]:
+    """Hold the engine's lock, waiting for its holder.
 
     Raises:
         TransientFailure: it was not given back within a minute.
@@ -135,7 +135,7 @@ def _patiently_locked(world: World) -> Iterator[None]:
         yield
 
 
-def _jobs(world: World) -> str:
+def _jobs(world: EngineWorld) -> str:
     """What systemd is still waiting for, in a few words."""
     command = Command(["systemctl", "list-jobs", "--no-legend", "--plain"], timeout=30)
     try:
@@ -148,11 +148,11 @@ def _jobs(world: World) -> str:
 
 def main() -> int:
     """Entry point."""
-    from update_engine.cli import real_world  # noqa: PLC0415 - not needed to read the steps
+    from update_engine.local import local_world  # noqa: PLC0415 - not needed to read the steps
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        world = real_world()
+        world = local_world()
     except Fault as fault:
         sys.stderr.write(f"boot-step: {fault}\n")
         return fault.exit_status

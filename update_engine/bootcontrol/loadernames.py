@@ -1,8 +1,8 @@
 """Boot control by file names: systemd-boot counts tries in them.
 
 Every change is one rename or one removal. The loader takes the newest version
-with tries left, so arming is placing a file, and going back is giving up the
-newer one.
+with tries left, so arming is placing a file, and a rollback marks the newer one
+bad.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class LoaderNames:
         entry, found = _parse_or_none(name), identity_of(self._esp, name)
         return KnownEntry(
             name,
-            entry.standing if entry else None,
+            entry.assessment if entry else None,
             found.version if found else "",
             found.root_hash if found else "",
             promised=entry.version if entry else "",
@@ -75,9 +75,9 @@ class LoaderNames:
         """See :meth:`BootControl.bless`."""
         self._rename(entry, _named(entry).blessed())
 
-    def give_up(self, entry: KnownEntry, starts: int) -> str:
-        """See :meth:`BootControl.give_up`."""
-        return self._rename(entry, _named(entry).exhausted(starts))
+    def mark_bad(self, entry: KnownEntry, boots: int) -> str:
+        """See :meth:`BootControl.mark_bad`."""
+        return self._rename(entry, _named(entry).marked_bad(boots))
 
     def _rename(self, entry: KnownEntry, to: BootEntry) -> str:
         if entry.name != to.filename:

@@ -2,8 +2,8 @@
 
 A machine has at most two entries, one for each slot. The adapters translate
 what is wanted into what the machine's loader reads: file names where
-systemd-boot counts, state files where U-Boot's script counts. Nobody else knows
-either.
+systemd-boot counts, state files where U-Boot's script counts. No other module
+knows either.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class BootControl(Protocol):
         ...
 
     def readmit(self, entry: KnownEntry) -> None:
-        """Give an entry without standing one try."""
+        """Give an entry without an assessment one try."""
         ...
 
     def remove(self, entry: KnownEntry) -> None:
@@ -65,7 +65,7 @@ class BootControl(Protocol):
         ...
 
     def arm(self, staged: StagedFile, target: Arming) -> None:
-        """Let a sealed kernel image boot next, with tries: the commit point.
+        """Let a closed kernel image boot next, with tries: the commit point.
 
         The slot's former entry was removed before.
 
@@ -78,12 +78,12 @@ class BootControl(Protocol):
         """Let an entry boot for ever; its tries are no longer counted."""
         ...
 
-    def give_up(self, entry: KnownEntry, starts: int) -> str:
+    def mark_bad(self, entry: KnownEntry, boots: int) -> str:
         """Let every other entry boot before this one.
 
         Args:
             entry: one of ours.
-            starts: failed starts to show, where there is a place for it.
+            boots: failed boots to show, where there is a place for it.
 
         Returns:
             Its name afterwards.

@@ -7,7 +7,7 @@ is written is what commits.
 
 A kernel image that lies under its slot's name is always one whose slot is
 whole: the image goes before the slot is written, and comes back only when the
-slot is sealed and findable. So whatever the script starts when it can read no
+slot is verified and findable. So whatever the script starts when it can read no
 state at all is a whole version, too.
 """
 
@@ -18,7 +18,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from osmodel import slotstate
-from osmodel.assessment import TRIES, Standing
+from osmodel.assessment import TRIES, Assessment
 from osmodel.faults import HostFailure
 from osmodel.slotstate import COPIES, GOOD, NONE, SLOTS, SlotState, entry_name, slot_of_entry
 from update_engine.bootcontrol.content import entry_names, identity_of
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from update_engine.bootcontrol.port import Arming
 
 _log = logging.getLogger(__name__)
-_STANDINGS = {GOOD: Standing.PROVEN, NONE: None, "0": Standing.EXHAUSTED}
+_ASSESSMENTS = {GOOD: Assessment.GOOD, NONE: None, "0": Assessment.BAD}
 
 
 class SlotFiles:
@@ -51,12 +51,12 @@ class SlotFiles:
 
     def _known(self, name: str, state: SlotState | None) -> KnownEntry:
         found, slot = identity_of(self._esp, name), slot_of_entry(name) or ""
-        standing = None
+        assessment = None
         if state is not None and slot:
-            standing = _STANDINGS.get(state.mark(slot), Standing.ON_TRIAL)
+            assessment = _ASSESSMENTS.get(state.mark(slot), Assessment.INDETERMINATE)
         if found is None:
-            return KnownEntry(name, standing, slot=slot)
-        return KnownEntry(name, standing, found.version, found.root_hash, slot=slot)
+            return KnownEntry(name, assessment, slot=slot)
+        return KnownEntry(name, assessment, found.version, found.root_hash, slot=slot)
 
     def sweep(self) -> None:
         """See :meth:`BootControl.sweep`; afterwards both copies are whole and agree.
@@ -123,9 +123,9 @@ class SlotFiles:
         state = self._state().marked(_slot_of(entry), GOOD)
         self._change(state.preferring(_slot_of(entry)))
 
-    def give_up(self, entry: KnownEntry, starts: int) -> str:
-        """See :meth:`BootControl.give_up`; the files have no place for ``starts``."""
-        del starts
+    def mark_bad(self, entry: KnownEntry, boots: int) -> str:
+        """See :meth:`BootControl.mark_bad`; the files have no place for ``boots``."""
+        del boots
         state = self._state().marked(_slot_of(entry), "0")
         self._change(state.preferring(slotstate.other(_slot_of(entry))))
         return entry.name

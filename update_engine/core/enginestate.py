@@ -1,9 +1,9 @@
-"""What the engine remembers between starts, and its form in ``state.json``.
+"""What the engine remembers between boots, and its form in ``state.json``.
 
 Everything here is advice for people and for the next decision; which version
 boots is decided by the ESP and the partition table alone. A damaged file
 therefore never stops a machine: it is begun anew, and the entries on the ESP
-still tell which version was given up.
+still tell which version is bad.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Quarantined:
         root_hash: 64 hex digits; this, not the version, is what is refused.
         reason: one sentence without full stop.
         at: seconds since 1970.
-        journal: directory with the failed starts' journals, or empty.
+        journal: directory with the failed boots' journals, or empty.
     """
 
     version: str
@@ -99,8 +99,8 @@ class EngineState:
         floor: version below which no update goes; empty before the first
             blessing. Raised only after a version was blessed, otherwise the
             loader could not fall back.
-        writing: what is being written into the passive slot, so nobody trusts it.
-        armed: what boots next, until it is blessed or given up.
+        writing: what is being written into the passive slot, so that nothing trusts it.
+        armed: what boots next, until it is blessed or marked bad.
         quarantined: oldest first.
         failed_check: of the last trial.
         successes: oldest first.

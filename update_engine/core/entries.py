@@ -2,7 +2,7 @@
 
 The loader's bookkeeping says what it will do with an entry, the content says
 which root will run. Only both together are trusted: a firmware that lost power
-can leave bookkeeping nobody wrote, and a copy can leave one content twice.
+can leave bookkeeping that no program wrote, and a copy can leave one content twice.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from osmodel.assessment import Standing
+from osmodel.assessment import Assessment
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,8 @@ class KnownEntry:
     """One kernel image that the loader may start.
 
     Attributes:
-        name: for people, and for whoever handed the entry out.
-        standing: what the loader does with it; ``None`` if nothing of ours says.
+        name: for people, and for the boot control that handed the entry out.
+        assessment: what the loader does with it; ``None`` if nothing of ours says.
         version: from the image's own os-release; empty if it is damaged.
         root_hash: from its own command line; empty if it is damaged.
         promised: version the loader's bookkeeping gives it; empty if none.
@@ -27,7 +27,7 @@ class KnownEntry:
     """
 
     name: str
-    standing: Standing | None
+    assessment: Assessment | None
     version: str = ""
     root_hash: str = ""
     promised: str = ""
@@ -57,26 +57,26 @@ def of_root(entries: Sequence[KnownEntry], root_hash: str) -> list[KnownEntry]:
 
 
 def repairs(entries: Sequence[KnownEntry], running: str) -> tuple[Repair, ...]:
-    """What to change so that every entry has a standing we wrote, and none hangs.
+    """What to change so that every entry has an assessment we wrote, and none hangs.
 
     Args:
         entries: all of them.
         running: root hash of the running system.
 
-    A running entry that lost its standing goes back on its last try, so that it
+    A running entry that lost its assessment goes back on its last try, so that it
     has to prove itself; anything else without one would boot uncounted and
-    goes. A proven entry that is damaged goes too: the loader counts no try of
+    goes. A good entry that is damaged goes too: the loader counts no try of
     it, so it could only stop the machine. With no entry of the running version
     at all nothing is removed: what is there may be all that boots.
     """
     own = of_root(entries, running)
     if not own:
         return ()
-    lost = own[0] if all(one.standing is None for one in own) else None
+    lost = own[0] if all(one.assessment is None for one in own) else None
     found: list[Repair] = []
     for one in entries:
         if one is lost:
             found.append(Readmit(one))
-        elif one.standing is None or (not one.root_hash and one.standing is Standing.PROVEN):
+        elif one.assessment is None or (not one.root_hash and one.assessment is Assessment.GOOD):
             found.append(Remove(one))
     return tuple(found)

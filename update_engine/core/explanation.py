@@ -16,8 +16,8 @@ class Situation:
     Attributes:
         version: that runs.
         root_hash: of the running root.
-        health: ``pending``, ``healthy`` or ``ill``.
-        failed_check: what made it ill.
+        health: ``pending``, ``healthy`` or ``unhealthy``.
+        failed_check: what made it unhealthy.
         enabled: whether updates are on.
         url: of the repository; empty if there is none.
         now: seconds since 1970.
@@ -50,9 +50,9 @@ def _this_version(situation: Situation) -> Iterator[str]:
         yield f"This machine runs {version}, which came up healthy on {moment(success[-1].at)}."
     else:
         yield f"This machine runs {version}; no update has been blessed on it yet."
-    if situation.health == "ill":
+    if situation.health == "unhealthy":
         yield (
-            f"It is ill: {situation.failed_check}. It stays up because no version on this "
+            f"It is unhealthy: {situation.failed_check}. It stays up because no version on this "
             "machine is known to be better."
         )
     elif situation.health == "pending":
@@ -98,11 +98,11 @@ def _error(problem: Problem) -> Iterator[str]:
 def _failures(situation: Situation) -> Iterator[str]:
     for one in reversed(situation.state.quarantined):
         yield (
-            f"Version {one.version or one.root_hash[:16]} was given up on {moment(one.at)}: "
-            f"{one.reason}. It is not installed again."
+            f"Version {one.version or one.root_hash[:16]} failed and was quarantined on "
+            f"{moment(one.at)}: {one.reason}. It is not installed again."
         )
         if one.journal:
-            yield f"The journals of its failed starts are in {one.journal}."
+            yield f"The journals of its failed boots are in {one.journal}."
 
 
 def moment(seconds: int) -> str:

@@ -1,8 +1,8 @@
-"""What the health checks of one start add up to.
+"""What the health checks of one boot add up to.
 
-A machine on trial reboots when a check fails, so that the loader's counter
-falls and the proven version returns. A blessed machine stays up and says that
-it is ill: rebooting would not bring anything better.
+A version on trial reboots when a check fails, so that the loader's counter
+falls and the good version comes back. A blessed one stays up and says that it
+is unhealthy: rebooting would not bring anything better.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Health(StrEnum):
 
     PENDING = "pending"
     HEALTHY = "healthy"
-    ILL = "ill"
+    UNHEALTHY = "unhealthy"
 
 
 class Consequence(StrEnum):
@@ -25,7 +25,7 @@ class Consequence(StrEnum):
 
     PROCEED = "proceed"
     REBOOT = "reboot"
-    STAY_ILL = "stay-ill"
+    STAY_UP = "stay-up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def verdict(results: Sequence[CheckResult]) -> Verdict:
     """Healthy when every check passed; no checks at all is healthy too."""
     for result in results:
         if not result.passed:
-            return Verdict(Health.ILL, result)
+            return Verdict(Health.UNHEALTHY, result)
     return Verdict(Health.HEALTHY)
 
 
@@ -68,4 +68,4 @@ def consequence(judged: Verdict, *, on_trial: bool) -> Consequence:
     """
     if judged.failed is None:
         return Consequence.PROCEED
-    return Consequence.REBOOT if on_trial else Consequence.STAY_ILL
+    return Consequence.REBOOT if on_trial else Consequence.STAY_UP

@@ -1,8 +1,8 @@
-"""What the last starts of this machine mean: came up, fell back, still on trial.
+"""What the last boots of this machine mean: came up, fell back, still on trial.
 
 Compared are three records that no failure can falsify together: what was armed
 (state.json), what runs (the kernel command line), and what the loader thinks of
-the entries (their names). The start ledger and the failed check only explain.
+the entries (their names). The boot log and the failed check only explain.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from osmodel.assessment import Standing
-from osmodel.bootlog import Ledger, Stage, Start
+from osmodel.assessment import Assessment
+from osmodel.bootlog import Boot, BootLog, Stage
 from update_engine.core.enginestate import EngineState, FailedCheck, Target
 from update_engine.core.entries import KnownEntry, of_root
 
-_KEPT_STARTS = 5  # failed starts whose journals are worth keeping
+_KEPT_BOOTS = 5  # failed boots whose journals are worth keeping
 
 
 class Outcome(StrEnum):
@@ -32,13 +32,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A version this machine gave up.
+    """A version that was marked bad on this machine.
 
     Attributes:
         version: as text; empty if nothing tells it.
         root_hash: 64 hex digits.
         reason: one sentence without full stop.
-        boot_ids: its failed starts, oldest first.
+        boot_ids: its failed boots, oldest first.
     """
 
     version: str
@@ -48,7 +48,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Reckoning:
+class Findings:
     """The outcome, and every version to quarantine because of it."""
 
     outcome: Outcome
@@ -57,61 +57,71 @@ class Reckoning:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything the reckoning looks at.
+    """Everything that is compared.
 
     Attributes:
         state: what the engine remembers.
-        ledger: how far each start came.
+        boot_log: how far each boot came.
         entries: the loader's entries.
         running: root hash of the running system.
-        boot_id: the kernel's id of this start.
+        boot_id: the kernel's id of this boot.
     """
 
     state: EngineState
-    ledger: Ledger
+    boot_log: BootLog
     entries: Sequence[KnownEntry]
     running: str
     boot_id: str
 
 
-def reckon(evidence: Evidence) -> Reckoning:
+def assess(evidence: Evidence) -> Findings:
     """Say what happened since something was armed."""
     outcome = _outcome(evidence)
-    given_up = {
+    marked_bad = {
         one.root_hash: one.version
         for one in evidence.entries
-        if one.standing is Standing.EXHAUSTED
+        if one.assessment is Assessment.BAD
         and one.root_hash not in ("", evidence.running)
         and evidence.state.quarantine_of(one.root_hash) is None
     }
     armed = evidence.state.armed
-    roots = set(given_up)
+    roots = set(marked_bad)
     if outcome is Outcome.FELL_BACK:
         assert armed is not None
         # A kernel image that was damaged names another root, or none at all: the
         # armed record says which release it was.
         roots |= {one.root_hash for one in _entries_of(armed, evidence)}
-        given_up[armed.root_hash] = armed.version
+        marked_bad[armed.root_hash] = armed.version
     failures = [
         _failure(version, root_hash, roots | {root_hash}, evidence)
-        for root_hash, version in given_up.items()
+        for root_hash, version in marked_bad.items()
     ]
-    return Reckoning(outcome, tuple(failures))
+    return Findings(outcome, tuple(failures))
 
 
 def _outcome(evidence: Evidence) -> Outcome:
     armed = evidence.state.armed
     if armed is None:
         return Outcome.NOTHING
-    if armed.root_hash == evidence.running:
-        own = of_root(evidence.entries, evidence.running)
-        proven = [one for one in own if one.standing is Standing.PROVEN]
-        # Exhausted and running is the last try; it can still be blessed.
-        return Outcome.CAME_UP if proven and len(own) == 1 else Outcome.ON_TRIAL
-    entries = _entries_of(armed, evidence)
-    if not entries:
+    runs = armed.root_hash == evidence.running
+    own = of_root(evidence.entries, evidence.running) if runs else _entries_of(armed, evidence)
+    return outcome_of([one.assessment for one in own], runs=runs)
+
+
+def outcome_of(assessments: Sequence[Assessment | None], *, runs: bool) -> Outcome:
+    """What became of an armed version.
+
+    Args:
+        assessments: of its entries.
+        runs: whether it is the one that runs.
+    """
+    if runs:
+        # Bad and running is the last try; it can still be blessed. Several
+        # entries of one version prove nothing about it.
+        return Outcome.CAME_UP if list(assessments) == [Assessment.GOOD] else Outcome.ON_TRIAL
+    if not assessments:
         return Outcome.NOT_ARMED
-    if all(one.standing is Standing.EXHAUSTED for one in entries):
+    if all(one is Assessment.BAD for one in assessments):
         return Outcome.FELL_BACK
     return Outcome.WAITING
 
@@ -128,29 +138,29 @@ def _entries_of(armed: Target, evidence: Evidence) -> list[KnownEntry]:
 
 
 def _failure(version: str, root_hash: str, roots: set[str], evidence: Evidence) -> Failure:
-    starts = [
-        start
-        for start in evidence.ledger.starts
-        if start.root_hash in roots and start.boot_id != evidence.boot_id
+    boots = [
+        boot
+        for boot in evidence.boot_log.boots
+        if boot.root_hash in roots and boot.boot_id != evidence.boot_id
     ]
-    settled = [place for place, start in enumerate(starts) if start.stage is Stage.SETTLED]
-    failed = starts[settled[-1] + 1 :] if settled else starts
+    stable = [place for place, boot in enumerate(boots) if boot.stage is Stage.STABLE]
+    failed = boots[stable[-1] + 1 :] if stable else boots
     reason = _reason(failed, evidence.state.failed_check, root_hash)
-    if any(one.root_hash == root_hash for one in evidence.ledger.unblessed):
-        reason = f"it was proven, then kept failing: {reason}"
-    boot_ids = tuple(start.boot_id for start in failed[-_KEPT_STARTS:])
+    if any(one.root_hash == root_hash for one in evidence.boot_log.marked_bad):
+        reason = f"it was good, then kept failing: {reason}"
+    boot_ids = tuple(boot.boot_id for boot in failed[-_KEPT_BOOTS:])
     return Failure(version, root_hash, reason, boot_ids)
 
 
-def _reason(starts: Sequence[Start], check: FailedCheck | None, root_hash: str) -> str:
-    """The furthest point the failed starts came to, in words."""
+def _reason(boots: Sequence[Boot], check: FailedCheck | None, root_hash: str) -> str:
+    """The furthest point the failed boots came to, in words."""
     if check is not None and check.root_hash == root_hash:
         detail = f": {check.message}" if check.message else ""
         return f"health check {check.check} failed{detail}"
-    stages = {start.stage for start in starts}
+    stages = {boot.stage for boot in boots}
     if not stages:
         return "its kernel image could not be loaded, or the kernel stopped before its initrd"
-    count = f"in {len(starts)} starts" if len(starts) > 1 else "in its one start"
+    count = f"in {len(boots)} boots" if len(boots) > 1 else "in its one boot"
     if stages == {Stage.INITRD}:
         return f"it never reached userspace {count}: its root is damaged or missing, or it panicked"
     if stages <= {Stage.INITRD, Stage.USERSPACE}:

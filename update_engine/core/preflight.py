@@ -1,8 +1,8 @@
 """Whether an update may be written, where to, and what leaves the ESP first.
 
-The one rule behind all others: the machine must be able to boot a whole, proven
+The one rule behind all others: the machine must be able to boot a whole, good
 version at every moment. So nothing is written while the running version is not
-proven itself, and nothing that could boot the passive slot stays on the ESP
+good itself, and nothing that could boot the passive slot stays on the ESP
 while that slot is being written.
 """
 
@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from osmodel.assessment import Standing
+from osmodel.assessment import Assessment
 from osmodel.gpt import Gpt, Partition
-from osmodel.partitions import SLOTS, root_label, slot_guids, verity_label
+from osmodel.partitions import SLOTS, root_label, slot_guids, slot_of, verity_label
 from update_engine.core.entries import KnownEntry, of_root
 
 ESP_RESERVE = 4 << 20  # bytes kept free: FAT gets slow and fragile when full
@@ -40,15 +40,6 @@ class Blocked:
     hint: str = ""
 
 
-def active_slot(table: Gpt, root_hash: str) -> str | None:
-    """The slot whose partitions carry this root's GUIDs, or ``None``."""
-    root, verity = slot_guids(root_hash)
-    for slot in SLOTS:
-        if _guid(table, root_label(slot)) == root and _guid(table, verity_label(slot)) == verity:
-            return slot
-    return None
-
-
 def plan(table: Gpt, entries: Sequence[KnownEntry], running: str) -> Plan | Blocked:
     """Decide where an update goes.
 
@@ -57,7 +48,7 @@ def plan(table: Gpt, entries: Sequence[KnownEntry], running: str) -> Plan | Bloc
         entries: the loader's entries.
         running: root hash of the running system.
     """
-    active = active_slot(table, running)
+    active = slot_of(table, running)
     if active is None:
         return Blocked("the running root is in neither slot of the disk")
     own = of_root(entries, running)
@@ -66,13 +57,13 @@ def plan(table: Gpt, entries: Sequence[KnownEntry], running: str) -> Plan | Bloc
             f"{len(own)} boot entries carry the running version, expected one",
             hint="nothing else may be written to EFI/Linux on the ESP",
         )
-    if own[0].standing is not Standing.PROVEN:
+    if own[0].assessment is not Assessment.GOOD:
         return Blocked(
-            "the running version is still on trial, and the other slot is the only proven one",
+            "the running version is still on trial, and the other slot is the only good one",
             hint="it is blessed once its health checks have passed; see `update-ctl status`",
         )
     if own[0].slot not in ("", active):
-        # Written by nobody; removing the other entry could remove the running one.
+        # No program wrote that; removing the other entry could remove the running one.
         return Blocked(f"slot {active} runs, but its boot entry is that of slot {own[0].slot}")
     passive = next(slot for slot in SLOTS if slot != active)
     for label in (root_label(passive), verity_label(passive)):
@@ -114,8 +105,3 @@ def armed_table(table: Gpt, slot: str, root_hash: str) -> Gpt:
 
     alike = table._replace(partitions=tuple(map(with_attributes, table.partitions)))
     return alike.with_guids({root_label(slot): root, verity_label(slot): verity})
-
-
-def _guid(table: Gpt, label: str) -> str:
-    partition = table.find(label)
-    return partition.guid if partition else ""

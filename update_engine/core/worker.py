@@ -1,10 +1,10 @@
-"""The life of an update on one machine: the whole policy, pure.
+"""One run of the worker: the whole policy, pure.
 
 ``step`` takes a state and one event, and returns the next state with the
-effects to carry out in order. It knows no clock, disk or network. A worker
-runs a few steps and ends; the state outlives it in ``state.json`` and on the
-ESP, and the next start of the machine continues from there. So the same table
-says what a worker does and what a boot does.
+effects to carry out in order. It knows no clock, disk or network. ``Armed``
+and ``OnTrial`` outlive a run: the next one reads them back from ``state.json``
+and finds nothing to do. What a boot does is decided in ``core.outcome`` and
+``core.health``.
 
 States carry what is only known in them: there is no "current version" that
 could be missing while one is written.
@@ -30,7 +30,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """The running version is proven; nothing is under way."""
+    """The running version is good; nothing is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Armed:
 
 @dataclass(frozen=True, slots=True)
 class OnTrial:
-    """The candidate runs and has not proven itself yet."""
+    """The candidate runs and has not been blessed yet."""
 
     candidate: Candidate
 
@@ -68,7 +68,7 @@ State = Idle | Checking | Writing | Armed | OnTrial
 
 @dataclass(frozen=True, slots=True)
 class CheckDue:
-    """The timer fired, or somebody asked."""
+    """The timer fired, or an operator asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,48 +100,7 @@ class StepFailed:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class Withdrawn:
-    """An operator took the armed version back, or its entry is gone."""
-
-
-@dataclass(frozen=True, slots=True)
-class CameUp:
-    """The machine started the candidate."""
-
-
-@dataclass(frozen=True, slots=True)
-class FellBack:
-    """The machine started, but not the candidate, which has no tries left."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class ChecksPassed:
-    """Boot-complete was reached."""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckFailed:
-    """A health check failed or the start took too long."""
-
-    check: str
-
-
-Event = (
-    CheckDue
-    | NothingNew
-    | OfferFound
-    | SlotArmed
-    | WriteBlocked
-    | StepFailed
-    | Withdrawn
-    | CameUp
-    | FellBack
-    | ChecksPassed
-    | CheckFailed
-)
+Event = CheckDue | NothingNew | OfferFound | SlotArmed | WriteBlocked | StepFailed
 
 
 # Effects
@@ -161,7 +120,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class WriteAndArm:
-    """Take the passive entry away, write the slot, seal it, arm it."""
+    """Take the passive entry away, write the slot, verify it, arm it."""
 
     candidate: Candidate
 
@@ -173,34 +132,10 @@ class BackOff:
 
 @dataclass(frozen=True, slots=True)
 class AskForReboot:
-    """Say that a reboot is wanted; who reboots, and when, is not decided here."""
+    """Say that a reboot is wanted; the reboot manager or an operator decides when."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bless:
-    """Drop the counter of the running entry, then raise the floor."""
-
-    candidate: Candidate
-
-
-@dataclass(frozen=True, slots=True)
-class RebootAtOnce:
-    """Give the loader its next try; the check that failed is written down first."""
-
-    check: str
-
-
-@dataclass(frozen=True, slots=True)
-class Quarantine:
-    """Keep the failed starts' journals and never install this root again."""
-
-    candidate: Candidate
-    reason: str
-
-
-Effect = (
-    AskRepository | Wait | WriteAndArm | BackOff | AskForReboot | Bless | RebootAtOnce | Quarantine
-)
+Effect = AskRepository | Wait | WriteAndArm | BackOff | AskForReboot
 
 
 def step(state: State, event: Event) -> tuple[State, tuple[Effect, ...]]:
@@ -210,11 +145,15 @@ def step(state: State, event: Event) -> tuple[State, tuple[Effect, ...]]:
         state: where the machine is.
         event: what just happened; must be possible in ``state``.
     """
-    if isinstance(state, Armed | OnTrial):
-        return _with_candidate(state, event)
     if isinstance(state, Writing):
         return _while_writing(state, event)
     match state, event:
+        case Armed(), CheckDue():
+            # Never touch a slot the loader is about to try.
+            return state, (AskForReboot(),)
+        case OnTrial(), CheckDue():
+            # The other slot is the only good one until this one is blessed.
+            return state, ()
         case Idle(), CheckDue():
             return Checking(), (AskRepository(),)
         case Checking(), NothingNew():
@@ -242,29 +181,5 @@ def _while_writing(state: Writing, event: Event) -> tuple[State, tuple[Effect, .
             # Forged or unwritable: the passive slot stays without an entry. The
             # next check starts over; another release may be fine.
             return Idle(), (BackOff(),)
-        case _:
-            raise AssertionError(f"{event} cannot happen in {state}")
-
-
-def _with_candidate(state: Armed | OnTrial, event: Event) -> tuple[State, tuple[Effect, ...]]:
-    """The part of the table in which the loader knows the candidate."""
-    candidate = state.candidate
-    match state, event:
-        case Armed(), CheckDue():
-            # Never touch a slot the loader is about to try.
-            return state, (AskForReboot(),)
-        case Armed(), Withdrawn():
-            return Idle(), ()
-        case Armed(), CameUp():
-            return OnTrial(candidate), ()
-        case Armed() | OnTrial(), FellBack(reason):
-            return Idle(), (Quarantine(candidate, reason),)
-        case OnTrial(), CheckDue():
-            # The other slot is the only good one until this one is blessed.
-            return state, ()
-        case OnTrial(), ChecksPassed():
-            return Idle(), (Bless(candidate),)
-        case OnTrial(), CheckFailed(check):
-            return state, (RebootAtOnce(check),)
         case _:
             raise AssertionError(f"{event} cannot happen in {state}")

@@ -1,1 +1,1 @@
-"""The first program of a start: finds the slot, proves it, hands over to systemd."""
+"""The first program of a boot: finds the slot, verifies it, hands over to systemd."""

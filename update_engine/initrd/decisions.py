@@ -1,6 +1,6 @@
 """What the initrd decides: which slot, which state, whether to give a slot up.
 
-Pure: disks, ledgers and entries come in as values, so that every start of
+Pure: disks, boot logs and entries come in as values, so that every boot of
 every machine can be replayed in a test.
 """
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hostio.disk.sysfs import Disk
-    from osmodel.bootlog import Ledger
+    from osmodel.bootlog import BootLog
     from osmodel.gpt import Gpt, Partition
     from update_engine.core.entries import KnownEntry
 
-FAILED_STARTS = 5  # in a row, before a proven slot is given up
+FAILED_BOOTS = 5  # in a row, before a good slot is marked bad
 # A disk with our labels but other roots means a wrong image, not a slow disk.
 # Not at once all the same: the right one of two disks may be the slower.
 WRONG_SLOTS_GRACE = 10.0  # seconds
@@ -28,7 +28,7 @@ GROWTH_WORTH_IT = 64 << 20  # bytes of free space behind the state partition
 
 
 class StateUse(StrEnum):
-    """Where /var lives in this start."""
+    """Where /var lives in this boot."""
 
     DURABLE = "durable"
     VOLATILE = "volatile"
@@ -79,16 +79,17 @@ def parse_request(command_line: str) -> Request:
 def find_slot(root_hash: str, views: Sequence[DiskView]) -> FoundSlot | None:
     """The slot whose partition GUIDs are the halves of the root hash.
 
-    Both partitions must be of one slot of one disk. If several slots hold the
+    Both partitions must be of one slot of one disk. If several disks hold the
     root, the first will do: verity proves that they are the same.
     """
-    guids = partitions.slot_guids(root_hash)
     for disk, table in views:
-        for slot in partitions.SLOTS:
+        slot = partitions.slot_of(table, root_hash)
+        if slot is not None:
             root = table.find(partitions.root_label(slot))
             verity = table.find(partitions.verity_label(slot))
-            if root and verity and (root.guid, verity.guid) == guids:
-                return FoundSlot(disk, table, slot, root, verity)
+            assert root is not None
+            assert verity is not None
+            return FoundSlot(disk, table, slot, root, verity)
     return None
 
 
@@ -115,13 +116,13 @@ def can_grow(table: Gpt, state: Partition) -> bool:
     return (table.last_usable - state.last_lba) * table.sector_size >= GROWTH_WORTH_IT
 
 
-def has_failed_too_often(ledger: Ledger, root_hash: str, boot_id: str) -> bool:
-    """Whether the starts before this one were a row of failures of this root."""
-    row = ledger.unsettled_in_a_row(root_hash, except_boot_id=boot_id)
-    return row >= FAILED_STARTS
+def has_failed_too_often(log: BootLog, root_hash: str, boot_id: str) -> bool:
+    """Whether the boots before this one were a row of failures of this root."""
+    row = log.unstable_in_a_row(root_hash, except_boot_id=boot_id)
+    return row >= FAILED_BOOTS
 
 
-def entry_to_give_up(root_hash: str, entries: Sequence[KnownEntry]) -> KnownEntry | None:
+def entry_to_mark_bad(root_hash: str, entries: Sequence[KnownEntry]) -> KnownEntry | None:
     """The entry we came from, if another one should boot instead of it.
 
     Args:
@@ -133,13 +134,13 @@ def entry_to_give_up(root_hash: str, entries: Sequence[KnownEntry]) -> KnownEntr
         told from another, or nothing else could boot. A slot that fails now and
         then is better than none.
     """
-    # Imported where it is needed: starts that go well never come here.
-    from osmodel.assessment import Standing  # noqa: PLC0415 - see above
+    # Imported where it is needed: boots that go well never come here.
+    from osmodel.assessment import Assessment  # noqa: PLC0415 - see above
 
     ours = [entry for entry in entries if entry.root_hash == root_hash]
     others = [entry for entry in entries if entry.root_hash not in {root_hash, ""}]
-    if len(ours) != 1 or ours[0].standing is not Standing.PROVEN:
+    if len(ours) != 1 or ours[0].assessment is not Assessment.GOOD:
         return None
-    if not any(one.standing in {Standing.PROVEN, Standing.ON_TRIAL} for one in others):
+    if not any(one.assessment in {Assessment.GOOD, Assessment.INDETERMINATE} for one in others):
         return None
     return ours[0]

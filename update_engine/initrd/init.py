@@ -3,8 +3,8 @@
 The order is the safety: the start is written down before the root is touched,
 so that a root which panics the kernel has left a trace; the root is opened by
 its hash alone; state is laid over it; systemd takes over. Whatever goes wrong
-ends in a restart, never in a prompt: the loader counts starts on trial, the
-ledger counts the others.
+ends in a restart, never in a prompt: the loader counts boots on trial, the
+log counts the others.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from osmodel.bootlog import Stage
 from osmodel.faults import Fault
 from update_engine.initrd import bootlog, decisions, root, slots, state
 from update_engine.initrd.modules import Modules
-from update_engine.initrd.world import ERROR, INFO, Paths, World
+from update_engine.initrd.world import ERROR, INFO, InitrdWorld, Paths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SYSTEMD = "/usr/lib/systemd/systemd"
-_WATCHDOG_TIMEOUT = 180  # seconds: the longest a healthy start makes no progress
+_WATCHDOG_TIMEOUT = 180  # seconds: the longest a healthy boot makes no progress
 _BEFORE_RESTART = 3.0  # seconds to read the message on a console
 
 
@@ -78,18 +78,18 @@ class KernelJournal:
 
 
 class Boot(NamedTuple):
-    """What identifies this start."""
+    """What identifies this boot."""
 
     request: decisions.Request
     boot_id: str
 
     @property
-    def start(self) -> tuple[str, str]:
+    def ids(self) -> tuple[str, str]:
         """Root hash and boot id."""
         return self.request.root_hash, self.boot_id
 
 
-def run(world: World) -> None:
+def run(world: InitrdWorld) -> None:
     """Do everything up to handing over; the root is ready when this returns.
 
     Raises:
@@ -102,29 +102,31 @@ def run(world: World) -> None:
     world.modules.load(root.MODULES)
     opened = _open_state(world, slot, boot)
     if isinstance(opened, state.State):
-        ledger = bootlog.begin(world, *boot.start)
-        if bootlog.gives_up(world, slot, ledger, boot.start):
+        log = bootlog.begin(world, *boot.ids)
+        if bootlog.marks_bad(world, slot, log, boot.ids):
             raise Restart(f"another slot boots instead of {slot.slot}")
     root.open_root(world, slot, boot.request.root_hash)
     if isinstance(opened, state.Missing):
         world.journal.say(f"no {opened} for the state: making it")
         opened = state.make_state(world, slot, opened)
-        bootlog.begin(world, *boot.start)
+        bootlog.begin(world, *boot.ids)
     elif opened.durable:
         state.grow_state(world, slot)
-    root.write_boot_facts(world, slot, boot.start, opened)
+    root.write_boot_facts(world, slot, boot.ids, opened)
     root.lay_state(world)
     bootlog.reach(world, world.paths.root / "var", boot.boot_id, Stage.USERSPACE)
     root.move_mounts(world)
 
 
-def _identify(world: World) -> Boot:
+def _identify(world: InitrdWorld) -> Boot:
     command_line = (world.paths.proc / "cmdline").read_text(encoding="utf-8", errors="replace")
     boot_id = (world.paths.proc / "sys/kernel/random/boot_id").read_text(encoding="ascii")
     return Boot(decisions.parse_request(command_line), boot_id.strip())
 
 
-def _open_state(world: World, slot: decisions.FoundSlot, boot: Boot) -> state.State | state.Missing:
+def _open_state(
+    world: InitrdWorld, slot: decisions.FoundSlot, boot: Boot
+) -> state.State | state.Missing:
     if boot.request.state is decisions.StateUse.VOLATILE:
         return state.open_volatile_state(world)
     return state.open_state(world, slot)
@@ -138,13 +140,13 @@ def _mount_kernel_file_systems(mounts: KernelMounts, paths: Paths) -> None:
     mounts.mount("tmpfs", paths.run, "tmpfs", flags=MS_NOSUID | MS_NODEV, options="mode=0755")
 
 
-def _build_world(journal: KernelJournal) -> World:
+def _build_world(journal: KernelJournal) -> InitrdWorld:
     paths, clock = Paths(), SystemClock()
     modules = Modules(Path("/usr/lib/modules") / os.uname().release, paths.sys, load_module)
     for line in modules.load_drivers():
         journal.say(line)
     watchdog: Watchdog = open_watchdog(_WATCHDOG_TIMEOUT) or NoWatchdog()
-    return World(
+    return InitrdWorld(
         mounts=KernelMounts(),
         mapper=KernelMapper(),
         modules=modules,

@@ -14,7 +14,7 @@ from update_engine.initrd import decisions, slots
 
 if TYPE_CHECKING:
     from update_engine.initrd.state import State
-    from update_engine.initrd.world import World
+    from update_engine.initrd.world import InitrdWorld
 
 # The hashes first: verity takes the fastest there is. What a kernel has built in
 # or a processor cannot do is passed over.
@@ -28,7 +28,7 @@ _NAME = "root"
 _UNTIED = "index=off,metacopy=off,redirect_dir=off,nfs_export=off,xino=off"
 
 
-def open_root(world: World, slot: decisions.FoundSlot, root_hash: str) -> None:
+def open_root(world: InitrdWorld, slot: decisions.FoundSlot, root_hash: str) -> None:
     """Mount the root, every block of it checked against the root hash.
 
     Raises:
@@ -49,7 +49,7 @@ def open_root(world: World, slot: decisions.FoundSlot, root_hash: str) -> None:
     world.mounts.mount(str(node), world.paths.root, "erofs", flags=flags)
 
 
-def lay_state(world: World) -> None:
+def lay_state(world: InitrdWorld) -> None:
     """Put the state at /var and over /etc.
 
     Raises:
@@ -77,10 +77,10 @@ def lay_state(world: World) -> None:
 
 
 def write_boot_facts(
-    world: World, slot: decisions.FoundSlot, start: tuple[str, str], state: State
+    world: InitrdWorld, slot: decisions.FoundSlot, boot: tuple[str, str], state: State
 ) -> None:
     """Tell the running system which slot and disk it came from: boot.json."""
-    root_hash, boot_id = start
+    root_hash, boot_id = boot
     esp = slot.table.find(partitions.ESP)
     numbers = {"esp": esp.number} if esp else {}
     facts = {
@@ -96,7 +96,7 @@ def write_boot_facts(
     path.write_text(json.dumps(facts) + "\n", encoding="utf-8")
 
 
-def move_mounts(world: World) -> None:
+def move_mounts(world: InitrdWorld) -> None:
     """Take the kernel's file systems along into the root."""
     paths = world.paths
     for source in (paths.proc, paths.sys, paths.dev, paths.run):

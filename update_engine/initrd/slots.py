@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from osmodel import gpt
 from osmodel.faults import HostFailure, UntrustedData
 from update_engine.initrd import decisions
-from update_engine.initrd.world import NOTICE, World
+from update_engine.initrd.world import NOTICE, InitrdWorld
 
 if TYPE_CHECKING:
     from hostio.disk.sysfs import Disk, PartitionNode
@@ -17,7 +17,7 @@ _FIRST_PAUSE = 0.02  # seconds between looks; doubles up to the last one
 _LAST_PAUSE = 0.5
 
 
-def wait_for_slot(world: World, root_hash: str) -> decisions.FoundSlot:
+def wait_for_slot(world: InitrdWorld, root_hash: str) -> decisions.FoundSlot:
     """Load drivers and look until the slot's disk is there.
 
     Raises:
@@ -40,7 +40,7 @@ def wait_for_slot(world: World, root_hash: str) -> decisions.FoundSlot:
         pause = min(pause * 2, _LAST_PAUSE)
 
 
-def wait_for_partition(world: World, disk: Disk, partition: gpt.Partition) -> PartitionNode:
+def wait_for_partition(world: InitrdWorld, disk: Disk, partition: gpt.Partition) -> PartitionNode:
     """The kernel's view of a partition, once it agrees with the table.
 
     Raises:
@@ -80,7 +80,7 @@ def read_table(disk: Disk) -> gpt.Gpt:
         os.close(descriptor)
 
 
-def _views(world: World) -> list[decisions.DiskView]:
+def _views(world: InitrdWorld) -> list[decisions.DiskView]:
     views = []
     for disk in world.block.disks():
         try:

@@ -1,11 +1,11 @@
 """The state partition: everything a machine writes lives there, so never lose it.
 
-- It is repaired when it can be, and a repair that may have cost data is told
+- It is repaired when it can be, and a repair that may have cost data is shown
   in the log and in boot.json.
 - It is formatted only where no file system was: never because one is broken.
-- If it cannot be mounted the start fails. On trial that falls back to the
+- If it cannot be mounted the boot fails. On trial that falls back to the
   version that could; otherwise the machine starts again and stays out of its
-  cluster rather than join it without its memory. An operator can start it with
+  cluster rather than join it without its store. An operator can start it with
   ``twinkeel.state=volatile`` to rescue data.
 
 systemd-repart makes the file system before it writes the partition table, so
@@ -23,7 +23,7 @@ from hostio.system.syscalls import MS_BIND, MS_NODEV, MS_NOSUID
 from osmodel import ext4, partitions
 from osmodel.faults import HostFailure
 from update_engine.initrd import decisions, slots
-from update_engine.initrd.world import ERROR, NOTICE, World
+from update_engine.initrd.world import ERROR, NOTICE, InitrdWorld
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +65,7 @@ class State(NamedTuple):
 
     Attributes:
         durable: false if it is gone with the next restart.
-        made: this start made it.
+        made: this boot made it.
         repaired: e2fsck changed more than a replayed journal explains.
     """
 
@@ -74,7 +74,7 @@ class State(NamedTuple):
     repaired: bool = False
 
 
-def open_state(world: World, slot: decisions.FoundSlot) -> State | Missing:
+def open_state(world: InitrdWorld, slot: decisions.FoundSlot) -> State | Missing:
     """Mount the state partition if there is one.
 
     Raises:
@@ -92,7 +92,7 @@ def open_state(world: World, slot: decisions.FoundSlot) -> State | Missing:
     return State(repaired=repaired)
 
 
-def open_volatile_state(world: World) -> State:
+def open_volatile_state(world: InitrdWorld) -> State:
     """Mount memory instead of the partition."""
     world.journal.say("state is volatile on request; nothing will be kept", ERROR)
     world.mounts.mount("tmpfs", world.paths.state, "tmpfs", flags=MS_NOSUID | MS_NODEV)
@@ -100,7 +100,7 @@ def open_volatile_state(world: World) -> State:
     return State(durable=False)
 
 
-def make_state(world: World, slot: decisions.FoundSlot, missing: Missing) -> State:
+def make_state(world: InitrdWorld, slot: decisions.FoundSlot, missing: Missing) -> State:
     """Make what is missing, with the tools of the mounted root, and mount it.
 
     Raises:
@@ -118,7 +118,7 @@ def make_state(world: World, slot: decisions.FoundSlot, missing: Missing) -> Sta
     return State(made=True)
 
 
-def grow_state(world: World, slot: decisions.FoundSlot) -> None:
+def grow_state(world: InitrdWorld, slot: decisions.FoundSlot) -> None:
     """Use room that appeared behind the state partition; failing is no harm."""
     partition = slot.table.find(partitions.STATE)
     if partition is None or not decisions.can_grow(slot.table, partition):
@@ -132,14 +132,14 @@ def grow_state(world: World, slot: decisions.FoundSlot) -> None:
         world.journal.say(f"state did not grow: {failure}", NOTICE)
 
 
-def _repartitioned(world: World, slot: decisions.FoundSlot) -> Gpt:
+def _repartitioned(world: InitrdWorld, slot: decisions.FoundSlot) -> Gpt:
     """The table after systemd-repart made or grew the state partition."""
     world.modules.load(_MODULES)
     _run_in_root(world, (*_REPART, slot.disk.node))
     return slots.read_table(slot.disk)
 
 
-def _mount(world: World, node: PartitionNode) -> None:
+def _mount(world: InitrdWorld, node: PartitionNode) -> None:
     flags = MS_NOSUID | MS_NODEV
     world.mounts.mount(node.node, world.paths.state, "ext4", flags=flags, options=_OPTIONS)
     try:
@@ -150,7 +150,7 @@ def _mount(world: World, node: PartitionNode) -> None:
         world.journal.say(f"state: {failure}", ERROR)
 
 
-def _grow_file_system(world: World, node: PartitionNode) -> None:
+def _grow_file_system(world: InitrdWorld, node: PartitionNode) -> None:
     """Finish growing, also after a power cut between table and file system."""
     size = ext4.file_system_size(_head(node))
     if size is not None and node.size - size >= decisions.GROWTH_WORTH_IT:
@@ -158,13 +158,13 @@ def _grow_file_system(world: World, node: PartitionNode) -> None:
         world.journal.say(f"state grew from {size} to {node.size} bytes", NOTICE)
 
 
-def _make_directories(world: World) -> None:
+def _make_directories(world: InitrdWorld) -> None:
     for name, mode in _DIRECTORIES.items():
         with contextlib.suppress(FileExistsError):
             (world.paths.state / name).mkdir(mode=mode)
 
 
-def _check(world: World, node: PartitionNode) -> bool:
+def _check(world: InitrdWorld, node: PartitionNode) -> bool:
     """Repair the file system; true if that took more than the safe mode."""
     ended = world.programs.run((_CHECK, "-p", node.node))
     if ended.status < _ERRORS_LEFT:
@@ -191,7 +191,7 @@ def _head(node: PartitionNode) -> bytes:
         os.close(descriptor)
 
 
-def _run_in_root(world: World, argv: tuple[str, ...]) -> None:
+def _run_in_root(world: InitrdWorld, argv: tuple[str, ...]) -> None:
     ended = world.programs.run(argv, root=world.paths.root, timeout=_MAKING_TIMEOUT)
     if ended.status:
         raise HostFailure(f"{argv[0]} ended with {ended.status}: {ended.output}")
@@ -199,7 +199,7 @@ def _run_in_root(world: World, argv: tuple[str, ...]) -> None:
 
 
 @contextlib.contextmanager
-def _usable_root(world: World) -> Iterator[None]:
+def _usable_root(world: InitrdWorld) -> Iterator[None]:
     """The mounted root with what its programs expect: devices and a place to write."""
     root = world.paths.root
     inside = [root / "proc", root / "sys", root / "dev", root / "run"]

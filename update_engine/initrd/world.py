@@ -26,7 +26,7 @@ class Journal(Protocol):
         ...
 
     def show(self, message: str) -> None:
-        """Write one line that whoever looks at the console sees as well."""
+        """Write one line that is on the console as well."""
         ...
 
 
@@ -50,7 +50,7 @@ class Paths(NamedTuple):
         return self.run / "twinkeel/esp"
 
 
-class World(NamedTuple):
+class InitrdWorld(NamedTuple):
     """Every port of the initrd."""
 
     mounts: Mounts

@@ -1,1 +1,1 @@
-"""Carry out a payload: check it, stream it into the passive slot, seal the slot."""
+"""Carry out a payload: check it, stream it into the passive slot, verify the slot."""

@@ -1,4 +1,4 @@
-"""Make a sealed slot bootable: partition table first, entry last.
+"""Make a verified slot bootable: partition table first, entry last.
 
 The kernel finds a slot by its partition GUIDs, so they must be right before
 anything can ask for them; the entry on the ESP is what asks. Placing it is the
@@ -62,10 +62,10 @@ def set_slot(disk: SystemDisk, table: Gpt) -> None:
 
 
 def compare_uki(staged: StagedFile, size: int, sha256: str, release: Release) -> None:
-    """Read a sealed entry back and hold it against what was signed.
+    """Read a closed entry back and hold it against what was signed.
 
     Args:
-        staged: sealed, not placed.
+        staged: closed, not placed.
         size: bytes it must have.
         sha256: digest it must have, 64 hex digits.
         release: version and root hash it must name.

@@ -1,12 +1,12 @@
-"""From a stream of bytes nobody trusts to a sealed slot, without a second copy.
+"""From a stream of untrusted bytes to a verified slot, without a second copy.
 
 ``open_payload`` authenticates the manifest and checks that it can be carried
 out; it writes nothing. ``write_payload`` then invalidates the slot, streams
 the content into it, each operation checked against the signed manifest before
-it is decoded, checks the signature over the whole, and seals. Whatever goes
-wrong, the slot stays or becomes one that can not be mounted.
+it is decoded, checks the signature over the whole, and verifies the slot. Whatever
+goes wrong, the slot stays or becomes one that can not be mounted.
 
-Arming is somebody else's decision; a sealed slot is not booted by itself.
+Arming is the caller's decision; a verified slot is not booted by itself.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from update_engine.install.slotwriter import (
     invalidate,
 )
 from update_engine.install.ukiwriter import UkiSink, UkiWriter
-from update_engine.install.verify import place_head, prove_root, write_tree
+from update_engine.install.verify import place_head, verify_root, write_tree
 from update_engine.repository.keys import Trust
 
 
@@ -73,7 +73,7 @@ class OpenedPayload:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a slot was sealed with.
+    """What a slot was verified to hold.
 
     Attributes:
         root_hash: 64 hex digits, as read back.
@@ -194,7 +194,7 @@ class _Application:
         # The manifest's hash of the root is not compared: the root hash covers
         # the same blocks and is what the kernel checks.
         head = bytes(slot.head)
-        tree = prove_root(
+        tree = verify_root(
             targets.root, head, self._superblock, opened.release.root_hash, self._advance
         )
         write_tree(targets.verity, self._superblock, tree)

@@ -1,6 +1,6 @@
 """Install one release into the passive slot, in the order that survives a power cut.
 
-1. preflight: the running version is proven, slot and ESP have room;
+1. preflight: the running version is good, slot and ESP have room;
 2. ``state.json`` says what is being written;
 3. the passive slot's entry goes: nothing can boot that slot;
 4. slot and tree are written, read back and compared; the new kernel image lies
@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 
 from hostio.disk.esp import StagedFile
 from hostio.disk.systemdisk import SystemDisk
-from osmodel.assessment import Standing
+from osmodel.assessment import Assessment
 from osmodel.faults import Fault, HostFailure
 from osmodel.gpt import Gpt, Partition
 from osmodel.partitions import root_label, verity_label
@@ -35,10 +35,9 @@ from update_engine.bootcontrol.port import Arming, BootControl
 from update_engine.core.enginestate import Target
 from update_engine.core.entries import KnownEntry
 from update_engine.core.preflight import Blocked, Plan, armed_table, plan, room_on_esp
-from update_engine.espreading import remember, system_table
 from update_engine.install.arming import compare_uki, set_slot
 from update_engine.install.payload import Applied, OpenedPayload, Targets, write_payload
-from update_engine.world import World
+from update_engine.world import EngineWorld
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +48,7 @@ Report = Callable[[int, int], None]
 class _Job:
     """One installation that passed its preflight."""
 
-    world: World
+    world: EngineWorld
     disk: SystemDisk
     table: Gpt
     opened: OpenedPayload
@@ -57,8 +56,10 @@ class _Job:
     report: Report
 
 
-def install(world: World, opened: OpenedPayload, size: int, report: Report) -> Target | Blocked:
-    """Write, seal and arm ``opened``.
+def install(
+    world: EngineWorld, opened: OpenedPayload, size: int, report: Report
+) -> Target | Blocked:
+    """Write, verify and arm ``opened``.
 
     Args:
         world: the machine; its lock is held by the caller.
@@ -75,30 +76,29 @@ def install(world: World, opened: OpenedPayload, size: int, report: Report) -> T
         HostFailure: a medium refused.
     """
     disk = world.disk()
-    table = system_table(disk)
+    table = disk.table()
     with world.boot() as boot:
         planned = _preflight(world, boot, table, opened)
         if isinstance(planned, Blocked):
             return planned
         target = _target(world, opened.release, planned.slot, size)
-        world.memory.change(lambda state: replace(state, writing=target))
+        world.store.change(lambda state: replace(state, writing=target))
         for one in planned.remove:
             boot.remove(one)
             _log.info("entry=%s removed slot=%s", one.name, planned.slot)
-        remember(world.memory, table, boot.entries(), world.machine.root_hash)
         _write_and_arm(_Job(world, disk, table, opened, target, report), boot)
     _confirm(world, target)
     return target
 
 
-def _target(world: World, release: Release, slot: str, size: int) -> Target:
+def _target(world: EngineWorld, release: Release, slot: str, size: int) -> Target:
     return Target(
         str(release.version), release.root_hash, slot, world.machine.boot_id, world.now(), size
     )
 
 
 def _preflight(
-    world: World, boot: BootControl, table: Gpt, opened: OpenedPayload
+    world: EngineWorld, boot: BootControl, table: Gpt, opened: OpenedPayload
 ) -> Plan | Blocked:
     """Everything that can be refused before anything is changed."""
     boot.sweep()
@@ -129,18 +129,18 @@ def _write_and_arm(job: _Job, boot: BootControl) -> None:
     staged = boot.stage()
     try:
         applied = _write_slot(job, staged)
-        staged.seal()
+        staged.close()
         compare_uki(staged, applied.uki_size, applied.uki_sha256, job.opened.release)
         set_slot(job.disk, armed_table(job.table, target.slot, target.root_hash))
         # Before the commit point: a cut right after it must find who was armed.
-        world.memory.change(lambda state: replace(state, writing=None, armed=target))
+        world.store.change(lambda state: replace(state, writing=None, armed=target))
         boot.arm(staged, Arming(target.version, target.slot))
     except Fault:
-        # What cannot be undone here is swept at the next start.
+        # What cannot be undone here is swept at the next boot.
         with contextlib.suppress(HostFailure):
             staged.discard()
         with contextlib.suppress(HostFailure):
-            world.memory.change(lambda state: replace(state, writing=None, armed=None))
+            world.store.change(lambda state: replace(state, writing=None, armed=None))
         raise
     _log.info("armed version=%s slot=%s root=%s", target.version, target.slot, target.root_hash)
 
@@ -153,7 +153,7 @@ def _write_slot(job: _Job, staged: StagedFile) -> Applied:
         return write_payload(job.opened, Targets(root, verity, staged), job.report)
 
 
-def _confirm(world: World, target: Target) -> None:
+def _confirm(world: EngineWorld, target: Target) -> None:
     """Look at the ESP once more through a fresh mount.
 
     Raises:
@@ -161,15 +161,14 @@ def _confirm(world: World, target: Target) -> None:
     """
     with world.boot() as boot:
         entries = boot.entries()
-        remember(world.memory, system_table(world.disk()), entries, world.machine.root_hash)
     if not _is_listed(entries, target):
-        world.memory.change(lambda state: replace(state, armed=None))
+        world.store.change(lambda state: replace(state, armed=None))
         raise HostFailure(f"the entry of {target.version} vanished from the ESP")
 
 
 def _is_listed(entries: tuple[KnownEntry, ...], target: Target) -> bool:
     listed = [one for one in entries if one.root_hash == target.root_hash]
-    return [one.standing for one in listed] == [Standing.ON_TRIAL]
+    return [one.assessment for one in listed] == [Assessment.INDETERMINATE]
 
 
 def _partition(table: Gpt, label: str) -> Partition:
@@ -178,20 +177,19 @@ def _partition(table: Gpt, label: str) -> Partition:
     return found
 
 
-def disarm(world: World) -> Target | None:
+def disarm(world: EngineWorld) -> Target | None:
     """Take an armed version back before it was started; returns what it was.
 
     Raises:
         HostFailure: the ESP refused.
     """
-    target = world.memory.state().armed
+    target = world.store.state().armed
     if target is None or target.root_hash == world.machine.root_hash:
         return None
     with world.boot() as boot:
         for one in boot.entries():
             if one.root_hash == target.root_hash:
                 boot.remove(one)
-        remember(world.memory, system_table(world.disk()), boot.entries(), world.machine.root_hash)
-    world.memory.change(lambda state: replace(state, armed=None))
+    world.store.change(lambda state: replace(state, armed=None))
     _log.info("disarmed version=%s", target.version)
     return target

@@ -84,7 +84,7 @@ def _unpadded(signature: Signature) -> bytes:
     size = signature.unpadded_signature_size
     if size is None:
         return data
-    # The padding is signed by nobody, so it must not be able to say anything.
+    # The padding is not signed, so it must not be able to say anything.
     if size > len(data) or any(data[size:]):
         raise UntrustedData(f"signature of {size} bytes is not padded with zeros to {len(data)}")
     return data[:size]

@@ -2,7 +2,7 @@
 
 The first block of a slot holds the superblock of its file system. The sector
 with it is zeroed and flushed before anything else changes, and what belongs in
-the block is only kept in memory: sealing writes it when everything else was
+the block is only kept in memory: verifying writes it when everything else was
 read back and found right. A machine that loses power in between finds no file
 system, never a mixture of two. Only that one sector is touched at first,
 because a drive may tear anything larger: a superblock that outlives the bytes
@@ -22,7 +22,7 @@ from osmodel.payload.layout import BLOCK
 _PIECE = 1 << 18  # bytes compared at a time
 # A slot that held nothing alike is not worth reading: after this many pieces
 # without one common block, only every sixteenth is looked at.
-_PATIENCE = 64
+_PIECES_UNLIKE = 64
 _STRIDE = 16
 
 
@@ -79,7 +79,7 @@ class SlotWriter:
             self._write_piece(offset + at, view[at : at + _PIECE])
 
     def _write_piece(self, offset: int, piece: memoryview) -> None:
-        if self._unlike >= _PATIENCE and self._unlike % _STRIDE:
+        if self._unlike >= _PIECES_UNLIKE and self._unlike % _STRIDE:
             self._unlike += 1
             self._device.write(offset, piece)
             return

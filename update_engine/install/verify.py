@@ -1,10 +1,10 @@
-"""Prove that a slot holds the release, then make it a file system.
+"""Verify that a slot holds the release, then make it a file system.
 
 Everything is read back from the medium, past the caches. The hash tree over
 what was read must lead to the root hash that was signed; only then is the tree
 written, read back, and given its superblock; and only after that does the root
 get its first block, the sector with its superblock last of all. So a slot
-whose root can be mounted has been proven, whenever the power failed.
+whose root can be mounted has been verified, whenever the power failed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from update_engine.install.slotwriter import ROOT_SUPERBLOCK
 _PIECE = 1 << 18  # bytes read back at a time
 
 
-def prove_root(
+def verify_root(
     root: BlockDevice,
     head: bytes,
     superblock: Superblock,
@@ -77,7 +77,7 @@ def write_tree(verity: BlockDevice, superblock: Superblock, tree: VerityTree) ->
 
 
 def place_head(root: BlockDevice, head: bytes) -> None:
-    """Write the first block of a proven root: from here on it can be mounted.
+    """Write the first block of a verified root: from here on it can be mounted.
 
     A drive may tear a block at a sector, so the sector with the superblock is
     blank until the rest of the block is on the medium.

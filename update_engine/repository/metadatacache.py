@@ -77,7 +77,7 @@ class MetadataCache:
                 return None
             raise HostFailure(f"{path}: {error.strerror}") from error
         try:
-            # A tampered state partition must not block us or fill our memory.
+            # A tampered state partition must not block us or fill our store.
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return None
             with os.fdopen(os.dup(descriptor), "rb") as file:

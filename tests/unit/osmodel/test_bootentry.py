@@ -2,9 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osmodel.assessment import Standing
+from osmodel.assessment import Assessment
 from osmodel.bootentry import BootEntry, armed, parse
 from osmodel.faults import InvalidInput
+from tests.fakes.loaders import after_boot
 
 NAMES = {
     "twinkeel_1.4.0.efi": BootEntry("twinkeel_1.4.0"),
@@ -51,30 +52,30 @@ def test_a_new_version_has_three_tries_then_none() -> None:
     entry = armed("1.4.0")
     for name in ("+3-0", "+2-1", "+1-2"):
         assert entry.filename == f"twinkeel_1.4.0{name}.efi"
-        assert entry.standing is Standing.ON_TRIAL
-        entry = entry.after_boot()
+        assert entry.assessment is Assessment.INDETERMINATE
+        entry = after_boot(entry)
     assert entry.filename == "twinkeel_1.4.0+0-3.efi"
-    assert entry.standing is Standing.EXHAUSTED
+    assert entry.assessment is Assessment.BAD
 
 
 def test_a_counted_name_never_grows() -> None:
     entry = armed("1.4.0", tries=9)
     for _ in range(20):
         assert len(entry.filename) == len("twinkeel_1.4.0+3-0.efi")
-        entry = entry.after_boot()
+        entry = after_boot(entry)
 
 
-def test_a_proven_entry_is_never_counted() -> None:
-    entry = armed("1.4.0").after_boot().blessed()
+def test_a_good_entry_is_never_counted() -> None:
+    entry = after_boot(armed("1.4.0")).blessed()
     assert entry.filename == "twinkeel_1.4.0.efi"
-    assert entry.standing is Standing.PROVEN
-    assert entry.after_boot() == entry
+    assert entry.assessment is Assessment.GOOD
+    assert after_boot(entry) == entry
 
 
-def test_giving_up_a_proven_entry_shows_its_failed_starts() -> None:
-    assert BootEntry("twinkeel_1.4.0").exhausted(5).filename == "twinkeel_1.4.0+0-5.efi"
-    assert BootEntry("twinkeel_1.4.0").exhausted(12).filename == "twinkeel_1.4.0+0-9.efi"
-    assert armed("1.4.0").after_boot().exhausted().filename == "twinkeel_1.4.0+0-1.efi"
+def test_marking_a_good_entry_bad_shows_its_failed_boots() -> None:
+    assert BootEntry("twinkeel_1.4.0").marked_bad(5).filename == "twinkeel_1.4.0+0-5.efi"
+    assert BootEntry("twinkeel_1.4.0").marked_bad(12).filename == "twinkeel_1.4.0+0-9.efi"
+    assert after_boot(armed("1.4.0")).marked_bad().filename == "twinkeel_1.4.0+0-1.efi"
 
 
 @pytest.mark.parametrize("tries", [0, 10, -1])

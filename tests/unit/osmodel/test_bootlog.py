@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from osmodel.bootlog import (
-    KEPT_STARTS,
+    KEPT_BOOTS,
     SIZE,
-    Ledger,
+    Boot,
+    BootLog,
+    MarkedBad,
     Stage,
-    Start,
-    Unblessed,
     encode,
     parse,
     parse_or_new,
@@ -20,86 +20,86 @@ from osmodel.faults import InvalidInput
 ONE, TWO = "1" * 64, "2" * 64
 
 
-def history(*stages: Stage, root: str = ONE, after: Ledger | None = None) -> Ledger:
-    ledger = after or Ledger()
+def history(*stages: Stage, root: str = ONE, after: BootLog | None = None) -> BootLog:
+    log = after or BootLog()
     for stage in stages:
-        boot = f"boot-{len(ledger.starts)}"
-        ledger = ledger.begun(root, boot).reached(boot, stage)
-    return ledger
+        boot = f"boot-{len(log.boots)}"
+        log = log.begun(root, boot).reached(boot, stage)
+    return log
 
 
-STARTS = st.builds(Start, st.text(max_size=64), st.text(max_size=36), st.sampled_from(Stage))
-LEDGERS = st.builds(
-    Ledger,
-    st.lists(STARTS, max_size=KEPT_STARTS).map(tuple),
-    st.lists(st.builds(Unblessed, st.text(), st.text(), st.text()), max_size=3).map(tuple),
+BOOTS = st.builds(Boot, st.text(max_size=64), st.text(max_size=36), st.sampled_from(Stage))
+LOGS = st.builds(
+    BootLog,
+    st.lists(BOOTS, max_size=KEPT_BOOTS).map(tuple),
+    st.lists(st.builds(MarkedBad, st.text(), st.text(), st.text()), max_size=3).map(tuple),
 )
 
 
-@given(LEDGERS)
-def test_parsing_undoes_encoding(ledger: Ledger) -> None:
-    assert parse(encode(ledger)) == ledger
+@given(LOGS)
+def test_parsing_undoes_encoding(log: BootLog) -> None:
+    assert parse(encode(log)) == log
 
 
-def test_the_fullest_ledger_has_the_size_of_an_empty_one() -> None:
-    ledger = history(*[Stage.USERSPACE] * KEPT_STARTS)
-    starts = tuple(start._replace(boot_id="b" * 36) for start in ledger.starts)
-    record = Unblessed(ONE, "twinkeel_10.10.10.efi", "b" * 36)
-    full = Ledger(starts, (record,) * 8)
-    assert len(encode(full)) == len(encode(Ledger())) == SIZE
+def test_the_fullest_boot_log_has_the_size_of_an_empty_one() -> None:
+    log = history(*[Stage.USERSPACE] * KEPT_BOOTS)
+    boots = tuple(boot._replace(boot_id="b" * 36) for boot in log.boots)
+    record = MarkedBad(ONE, "twinkeel_10.10.10.efi", "b" * 36)
+    full = BootLog(boots, (record,) * 8)
+    assert len(encode(full)) == len(encode(BootLog())) == SIZE
 
 
-def test_a_start_begins_in_the_initrd() -> None:
-    assert Ledger().begun(ONE, "b").starts == (Start(ONE, "b", Stage.INITRD),)
+def test_a_boot_begins_in_the_initrd() -> None:
+    assert BootLog().begun(ONE, "b").boots == (Boot(ONE, "b", Stage.INITRD),)
 
 
-def test_one_start_is_counted_once() -> None:
-    ledger = Ledger().begun(ONE, "b")
-    assert ledger.begun(ONE, "b") == ledger
+def test_one_boot_is_counted_once() -> None:
+    log = BootLog().begun(ONE, "b")
+    assert log.begun(ONE, "b") == log
 
 
 def test_a_stage_never_goes_back() -> None:
-    ledger = history(Stage.HEALTHY)
-    assert ledger.reached("boot-0", Stage.USERSPACE) == ledger
-    assert ledger.reached("boot-0", Stage.SETTLED).stage_of("boot-0") is Stage.SETTLED
+    log = history(Stage.HEALTHY)
+    assert log.reached("boot-0", Stage.USERSPACE) == log
+    assert log.reached("boot-0", Stage.STABLE).stage_of("boot-0") is Stage.STABLE
 
 
-def test_a_start_that_could_not_be_written_changes_nothing() -> None:
-    ledger = history(Stage.HEALTHY)
-    assert ledger.reached("other", Stage.SETTLED) == ledger
-    assert ledger.stage_of("other") is None
+def test_a_boot_that_could_not_be_written_changes_nothing() -> None:
+    log = history(Stage.HEALTHY)
+    assert log.reached("other", Stage.STABLE) == log
+    assert log.stage_of("other") is None
 
 
 @pytest.mark.parametrize("stage", [Stage.INITRD, Stage.USERSPACE, Stage.HEALTHY])
-def test_starts_that_did_not_settle_are_counted(stage: Stage) -> None:
-    assert history(stage, stage, stage).unsettled_in_a_row(ONE) == 3
+def test_boots_that_did_not_become_stable_are_counted(stage: Stage) -> None:
+    assert history(stage, stage, stage).unstable_in_a_row(ONE) == 3
 
 
-def test_a_settled_start_ends_the_row() -> None:
-    ledger = history(Stage.INITRD, Stage.SETTLED, Stage.INITRD, Stage.INITRD)
-    assert ledger.unsettled_in_a_row(ONE) == 2
+def test_a_stable_boot_ends_the_row() -> None:
+    log = history(Stage.INITRD, Stage.STABLE, Stage.INITRD, Stage.INITRD)
+    assert log.unstable_in_a_row(ONE) == 2
 
 
-def test_a_start_of_the_other_root_ends_the_row() -> None:
-    ledger = history(Stage.INITRD, after=history(Stage.INITRD, root=TWO))
-    assert ledger.unsettled_in_a_row(ONE) == 1
-    assert ledger.unsettled_in_a_row(TWO) == 0
+def test_a_boot_of_the_other_root_ends_the_row() -> None:
+    log = history(Stage.INITRD, after=history(Stage.INITRD, root=TWO))
+    assert log.unstable_in_a_row(ONE) == 1
+    assert log.unstable_in_a_row(TWO) == 0
 
 
-def test_the_start_that_goes_on_has_not_failed() -> None:
-    ledger = history(Stage.INITRD, Stage.INITRD).begun(ONE, "me")
-    assert ledger.unsettled_in_a_row(ONE, except_boot_id="me") == 2
+def test_the_boot_that_goes_on_has_not_failed() -> None:
+    log = history(Stage.INITRD, Stage.INITRD).begun(ONE, "me")
+    assert log.unstable_in_a_row(ONE, except_boot_id="me") == 2
 
 
-def test_only_the_newest_starts_are_kept() -> None:
-    ledger = history(*[Stage.INITRD] * (KEPT_STARTS + 5))
-    assert len(ledger.starts) == KEPT_STARTS
-    assert ledger.starts[-1].boot_id == f"boot-{KEPT_STARTS}" or ledger.starts[-1].boot_id
+def test_only_the_newest_boots_are_kept() -> None:
+    log = history(*[Stage.INITRD] * (KEPT_BOOTS + 5))
+    assert len(log.boots) == KEPT_BOOTS
+    assert log.boots[-1].boot_id == f"boot-{KEPT_BOOTS}" or log.boots[-1].boot_id
 
 
-def test_what_was_taken_back_is_remembered() -> None:
-    ledger = Ledger().taken_back("twinkeel_1.0.efi", ONE, "b")
-    assert parse(encode(ledger)).unblessed == (Unblessed(ONE, "twinkeel_1.0.efi", "b"),)
+def test_an_entry_that_was_marked_bad_is_remembered() -> None:
+    log = BootLog().with_marked_bad("twinkeel_1.0.efi", ONE, "b")
+    assert parse(encode(log)).marked_bad == (MarkedBad(ONE, "twinkeel_1.0.efi", "b"),)
 
 
 GARBAGE = [
@@ -123,18 +123,27 @@ GARBAGE = [
 
 
 @pytest.mark.parametrize("text", GARBAGE, ids=lambda text: text[:40])
-def test_garbage_is_not_a_ledger(text: str) -> None:
+def test_garbage_is_not_a_boot_log(text: str) -> None:
     with pytest.raises(InvalidInput):
         parse(text)
-    assert parse_or_new(text) == Ledger()
+    assert parse_or_new(text) == BootLog()
 
 
-def test_a_missing_ledger_is_begun_anew() -> None:
-    assert parse_or_new(None) == Ledger()
+def test_a_missing_boot_log_is_begun_anew() -> None:
+    assert parse_or_new(None) == BootLog()
 
 
-def test_a_ledger_with_too_many_starts_is_cut_to_the_newest() -> None:
-    starts = [Start(ONE, str(number), Stage.INITRD)._asdict() for number in range(100)]
-    text = json.dumps({"format": 1, "starts": starts, "unblessed": []})
-    assert [start.boot_id for start in parse(text).starts][-1] == "99"
-    assert len(parse(text).starts) == KEPT_STARTS
+def test_a_boot_log_with_too_many_boots_is_cut_to_the_newest() -> None:
+    boots = [Boot(ONE, str(number), Stage.INITRD)._asdict() for number in range(100)]
+    text = json.dumps({"format": 1, "starts": boots, "unblessed": []})
+    assert [boot.boot_id for boot in parse(text).boots][-1] == "99"
+    assert len(parse(text).boots) == KEPT_BOOTS
+
+
+def test_the_words_on_disk_are_those_of_older_versions() -> None:
+    log = BootLog().begun(ONE, "b").reached("b", Stage.STABLE).with_marked_bad("x.efi", TWO, "b")
+    assert json.loads(encode(log)) == {
+        "format": 1,
+        "starts": [{"root_hash": ONE, "boot_id": "b", "stage": "settled"}],
+        "unblessed": [{"root_hash": TWO, "entry": "x.efi", "boot_id": "b"}],
+    }

@@ -19,7 +19,7 @@ PACKAGES = (
 )
 MODULES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
 VAGUE = {"utils", "util", "helpers", "common", "misc", "base", "manager", "types", "lib"}
-ENTRY_POINTS = {"cli.py", "client.py", "service.py", "bootsteps.py", "steps.py", "demo.py"}
+ENTRY_POINTS = {"cli.py", "client.py", "local.py", "bootsteps.py", "demo.py"}
 ADAPTERS = {"LocalRunner", "LocalSpawner", "SystemClock", "HttpFetcher", "SystemBus"}
 
 

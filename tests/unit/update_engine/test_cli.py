@@ -2,19 +2,20 @@
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from hostio.files.dropins import Problem, Severity
 from osmodel.faults import TransientFailure
 from tests.fakes.payloads import signed_payload
 from tests.fakes.ramsystem import NEW, OLD, RamSystem, Shelf, factory_media
 from update_engine.cli import parser, run
-from update_engine.configuration import Configuration
 from update_engine.core.enginestate import Quarantined
 from update_engine.output import ProgressLine
-from update_engine.settings import RepositorySettings, Settings, UpdateSettings
+from update_engine.settings import Configuration, RepositorySettings, Settings, UpdateSettings
 from update_engine.store import Progress
 
 ONLINE = Settings(repository=RepositorySettings("https://mirror/{group}"))
@@ -26,9 +27,9 @@ def machine(*, settings: Settings = ONLINE) -> RamSystem:
     return RamSystem(factory_media(), shelf=Shelf(OLD, NEW), settings=settings)
 
 
-def ctl(system: RamSystem, *arguments: str) -> tuple[int, str]:
+def ctl(system: RamSystem, *arguments: str, problems: Sequence[Problem] = ()) -> tuple[int, str]:
     out = io.StringIO()
-    configuration = Configuration(system.settings, {"repository.url": "/etc/x.toml"})
+    configuration = Configuration(system.settings, {"repository.url": "/etc/x.toml"}, problems)
     return run(arguments, system.world, configuration, out), out.getvalue()
 
 
@@ -63,27 +64,20 @@ def test_status_has_the_fields_that_others_rely_on() -> None:
     assert status["operation"] == "UPDATE_STATUS_IDLE"
 
 
-def test_status_finds_the_slot_only_if_it_may_read_the_disk() -> None:
-    system = machine()
-    system.whole.durable[:] = bytes(len(system.whole.durable))
-    system.whole.drop_cache()
-    assert answer(system, "status")["slot"] == ""
-
-
 def test_status_for_people_names_what_matters() -> None:
     system = machine()
     bad = Quarantined("0.9.9", "ab" * 32, "it panicked", 1)
-    system.world.memory.change(lambda state: state.with_quarantined(bad))
+    system.world.store.change(lambda state: state.with_quarantined(bad))
     system.shelf.fault = TransientFailure("the mirror is down", hint="wait")
     ctl(system, "check")
     system.shelf.fault = None
     _, text = ctl(system, "status")
     assert "Last error:  transient: the mirror is down" in text
-    assert "Given up:    0.9.9: it panicked" in text
+    assert "Quarantined: 0.9.9: it panicked" in text
     ctl(system, "apply")
     _, text = ctl(system, "status")
     assert "Waiting for: reboot" in text
-    assert "Other slot:  1.0.1 (on-trial)" in text
+    assert "Other slot:  1.0.1 (indeterminate)" in text
     assert "New version: 1.0.1 (100 %)" in text
 
 
@@ -173,7 +167,7 @@ def test_a_payload_file_is_installed(tmp_path: Path) -> None:
 def test_a_quarantined_version_can_be_let_out_by_name() -> None:
     system = machine()
     bad = Quarantined("1.0.1", NEW.release.root_hash, "it panicked", 1)
-    system.world.memory.change(lambda state: state.with_quarantined(bad))
+    system.world.store.change(lambda state: state.with_quarantined(bad))
     assert "quarantined" in ctl(system, "apply")[1]
     assert ctl(system, "apply", "--retry", "1.0.1")[1] == "1.0.1 starts at the next reboot\n"
 
@@ -181,7 +175,7 @@ def test_a_quarantined_version_can_be_let_out_by_name() -> None:
 def test_rolling_back_without_another_version_is_refused() -> None:
     status, text = ctl(machine(), "rollback", "--reboot")
     assert status == 11
-    assert "no proven version" in text
+    assert "no good version" in text
 
 
 def test_rolling_back_reboots_when_asked() -> None:
@@ -196,6 +190,29 @@ def test_config_names_the_origin_of_each_key() -> None:
     _, text = ctl(machine(), "config")
     assert 'repository.url          = "https://mirror/{group}"  # /etc/x.toml' in text
     assert "updates.enabled         = true  # default" in text
+
+
+TYPO = Problem(Severity.WARNING, "/etc/y.toml: updates.on: unknown key", "did you mean 'x'?")
+BROKEN = Problem(Severity.ERROR, "/etc/z.toml: updates.enabled: expected true or false")
+
+
+def test_config_shows_what_was_left_out() -> None:
+    _, text = ctl(machine(), "config", problems=(TYPO, BROKEN))
+    assert "warning: /etc/y.toml: updates.on: unknown key (did you mean 'x'?)\n" in text
+    assert text.endswith("error: /etc/z.toml: updates.enabled: expected true or false\n")
+
+
+@pytest.mark.parametrize("verb", ["check", "apply"])
+def test_settings_that_do_not_hold_install_nothing(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What could not be read may have said that no update is wanted."""
+    assert ctl(machine(), verb, problems=(TYPO, BROKEN))[0] == 2
+    assert "z.toml: updates.enabled: expected true or false" in capsys.readouterr().err
+
+
+def test_a_key_of_a_newer_version_does_not_keep_a_machine_from_updates() -> None:
+    assert ctl(machine(), "apply", problems=(TYPO,))[0] == 0
 
 
 def test_why_is_made_of_sentences() -> None:

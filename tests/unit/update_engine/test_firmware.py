@@ -1,4 +1,4 @@
-"""A board's own boot files: compared, replaced on request, cut at every moment."""
+"""A board's own firmware files: compared, replaced on request, cut at every moment."""
 
 import contextlib
 import hashlib
@@ -8,17 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from hostio.disk.firmwarefiles import MountedBootFiles
+from hostio.disk.firmwarefiles import MountedFirmwareFiles
 from osmodel import firmwarefiles
 from osmodel.faults import HostFailure, InvalidInput
 from osmodel.firmwarefiles import File, Listing
-from tests.fakes.rambootfiles import RamBootFiles
 from tests.fakes.ramdisk import Power, PowerCut
+from tests.fakes.ramfirmwarefiles import RamFirmwareFiles
 from tests.fakes.ramsystem import RamSystem, factory_media
 from update_engine import cli
-from update_engine.configuration import Configuration
 from update_engine.firmware import Condition, Firmware, outdated
-from update_engine.settings import Settings
+from update_engine.settings import Configuration, Settings
 
 NAMES = (
     "LICENCE.broadcom", "bcm2711-rpi-4-b.dtb", "boot.scr", "bootcode.bin", "config.txt",
@@ -46,12 +45,14 @@ def image(root: Path, files: dict[str, bytes] = NEW) -> Path:
     return root
 
 
-def board(**changes: bytes) -> RamBootFiles:
+def board(**changes: bytes) -> RamFirmwareFiles:
     files = {**OLD, "firmware.json": listing_of(OLD, "1"), "slots0.env": b"state"}
-    return RamBootFiles({**files, **{name.replace("__", "."): v for name, v in changes.items()}})
+    return RamFirmwareFiles(
+        {**files, **{name.replace("__", "."): v for name, v in changes.items()}}
+    )
 
 
-def firmware(tmp_path: Path, on_board: RamBootFiles) -> Firmware:
+def firmware(tmp_path: Path, on_board: RamFirmwareFiles) -> Firmware:
     return Firmware(image(tmp_path / "home"), on_board.mounted)
 
 
@@ -129,20 +130,20 @@ def test_a_damaged_listing_on_the_board_is_no_obstacle(tmp_path: Path) -> None:
 
 def test_an_unknown_file_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     there = board()
-    with pytest.raises(InvalidInput, match=r"no boot file 'slots0\.env'"):
+    with pytest.raises(InvalidInput, match=r"no firmware file 'slots0\.env'"):
         firmware(tmp_path, there).update(["boot.scr", "slots0.env"], untold)
     assert there.replaced == []
 
 
 def test_too_little_room_leaves_the_old_files(tmp_path: Path) -> None:
-    there = RamBootFiles(OLD, capacity=(4 << 20) + 8000)
+    there = RamFirmwareFiles(OLD, capacity=(4 << 20) + 8000)
     with pytest.raises(HostFailure, match="are free, replacing"):
         firmware(tmp_path, there).update([], untold)
     assert there.files == OLD
 
 
 def test_what_reads_back_differently_is_never_placed(tmp_path: Path) -> None:
-    there = RamBootFiles(OLD, loses="u-boot.bin")
+    there = RamFirmwareFiles(OLD, loses="u-boot.bin")
     with pytest.raises(HostFailure, match=r"u-boot\.bin reads back differently"):
         firmware(tmp_path, there).update([], untold)
     assert there.files["u-boot.bin"] == OLD["u-boot.bin"]
@@ -170,7 +171,7 @@ def mismatched(files: dict[str, bytes]) -> bool:
 def test_a_cut_leaves_every_file_old_or_new_and_the_next_run_goes_on(
     tmp_path: Path, cut_at: int
 ) -> None:
-    there = RamBootFiles(OLD, power=Power(cut_at))
+    there = RamFirmwareFiles(OLD, power=Power(cut_at))
     home = image(tmp_path / "home")
     with contextlib.suppress(PowerCut):
         Firmware(home, there.mounted).update([], untold)
@@ -178,7 +179,7 @@ def test_a_cut_leaves_every_file_old_or_new_and_the_next_run_goes_on(
         assert there.files[name] in (OLD[name], NEW[name])
     if "firmware.json" in there.files:
         assert Firmware(home, there.mounted).status().is_current
-    after = RamBootFiles(there.files)
+    after = RamFirmwareFiles(there.files)
     assert Firmware(home, after.mounted).update([], untold).is_current
 
 
@@ -186,7 +187,7 @@ def test_a_pair_is_mismatched_for_the_one_moment_that_is_documented(tmp_path: Pa
     home = image(tmp_path / "home")
     moments = 0
     for cut_at in range(18):
-        there = RamBootFiles(OLD, power=Power(cut_at))
+        there = RamFirmwareFiles(OLD, power=Power(cut_at))
         try:
             Firmware(home, there.mounted).update([], untold)
         except PowerCut:
@@ -211,9 +212,9 @@ class _Mounted:
     """A directory that is mounted already."""
 
     def __init__(self, root: Path) -> None:
-        self._files = MountedBootFiles(root)
+        self._files = MountedFirmwareFiles(root)
 
-    def __enter__(self) -> MountedBootFiles:
+    def __enter__(self) -> MountedFirmwareFiles:
         return self._files
 
     def __exit__(self, *_: object) -> None:
@@ -221,8 +222,8 @@ class _Mounted:
 
 
 def test_faults_of_the_medium_are_told_by_name(tmp_path: Path) -> None:
-    files = MountedBootFiles(tmp_path)
-    with pytest.raises(HostFailure, match=r"boot files: read boot\.scr: No such file"):
+    files = MountedFirmwareFiles(tmp_path)
+    with pytest.raises(HostFailure, match=r"firmware files: read boot\.scr: No such file"):
         files.read("boot.scr")
     with pytest.raises(HostFailure, match=r"replace boot\.scr: No such file"):
         files.place(["boot.scr"])
@@ -231,7 +232,7 @@ def test_faults_of_the_medium_are_told_by_name(tmp_path: Path) -> None:
 PLAIN = Configuration(Settings(), {})
 
 
-def ctl(tmp_path: Path, there: RamBootFiles, *arguments: str) -> tuple[int, str]:
+def ctl(tmp_path: Path, there: RamFirmwareFiles, *arguments: str) -> tuple[int, str]:
     system = RamSystem(factory_media())
     system.firmware = firmware(tmp_path, there)
     out = io.StringIO()

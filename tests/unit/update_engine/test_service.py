@@ -71,16 +71,16 @@ def test_resetting_takes_an_armed_version_back() -> None:
 def test_resetting_forgets_the_last_error() -> None:
     system = machine()
     fault = TransientFailure("the mirror is down")
-    system.world.memory.change(lambda state: state.with_problem(fault, 1))
+    system.world.store.change(lambda state: state.with_problem(fault, 1))
     Manager(system.world).reset_status()
-    assert system.world.memory.state().last_error is None
+    assert system.world.store.state().last_error is None
 
 
 def test_a_change_of_status_is_signalled_once() -> None:
     system = machine()
     manager = Manager(system.world)
     assert bodies(manager) == []
-    system.world.memory.publish(Progress("UPDATE_STATUS_DOWNLOADING", "1.0.1", 9, 0.5, 4711))
+    system.world.store.publish(Progress("UPDATE_STATUS_DOWNLOADING", "1.0.1", 9, 0.5, 4711))
     assert bodies(manager) == [(0, 0.5, "UPDATE_STATUS_DOWNLOADING", "1.0.1", 9)]
     assert bodies(manager) == []
 
@@ -110,7 +110,7 @@ def test_the_service_ends_when_nothing_happens() -> None:
 def test_the_service_stays_while_a_worker_runs() -> None:
     system = machine()
     manager = Manager(system.world)
-    system.world.memory.publish(Progress("UPDATE_STATUS_DOWNLOADING", "1.0.1", 9, 0.5, 4711))
+    system.world.store.publish(Progress("UPDATE_STATUS_DOWNLOADING", "1.0.1", 9, 0.5, 4711))
     for _ in range(5):
         system.clock.advance(IDLE_SECONDS)
         assert bodies(manager) is not None
@@ -159,7 +159,7 @@ def test_the_old_client_ends_with_1_when_the_answer_is_nonsense(answer: str) -> 
     assert client("-status", status=answer)[0] == 1
 
 
-def test_the_old_client_ends_with_1_when_nobody_answers() -> None:
+def test_the_old_client_ends_with_1_when_the_service_does_not_answer() -> None:
     runner = ScriptedRunner(busctl=failing("exit 1: busctl"))
     assert run(["-status"], Client(runner, StoppedClock(), io.StringIO())) == 1
 

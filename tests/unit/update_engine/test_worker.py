@@ -42,7 +42,7 @@ def test_an_update_is_armed_and_waits_for_the_reboot() -> None:
     assert (status.operation, status.new_version) == (NEED_REBOOT, "1.0.1")
     assert (status.waiting_for, status.progress) == ("reboot", 1.0)
     assert status.passive is not None
-    assert status.passive.standing == "on-trial"
+    assert status.passive.assessment == "indeterminate"
 
 
 def test_an_armed_update_is_not_written_again() -> None:
@@ -69,17 +69,17 @@ def test_a_check_installs_nothing() -> None:
     system = machine()
     assert check(system.world, FromRepository(system.shelf)) == Result(Ending.AVAILABLE, "1.0.1")
     assert list(system.esp.files) == ["twinkeel_1.0.0.efi"]
-    assert system.world.memory.state().last_checked == system.world.now()
+    assert system.world.store.state().last_checked == system.world.now()
 
 
 def test_a_quarantined_version_is_named_and_not_installed() -> None:
     system = machine()
     bad = Quarantined("1.0.1", NEW.release.root_hash, "it panicked", 1)
-    system.world.memory.change(lambda state: state.with_quarantined(bad))
+    system.world.store.change(lambda state: state.with_quarantined(bad))
     result = updated(system)
     assert result.ending is Ending.NOTHING_NEW
     assert result.text == "1.0.1 is quarantined on this machine: it panicked"
-    assert system.world.memory.state().objections == (result.text,)
+    assert system.world.store.state().objections == (result.text,)
 
 
 def test_progress_is_published_and_gone_afterwards() -> None:
@@ -97,9 +97,9 @@ def test_progress_is_published_and_gone_afterwards() -> None:
 def test_status_follows_a_worker_while_it_lives() -> None:
     system = machine()
     record = Progress("UPDATE_STATUS_DOWNLOADING", "1.0.1", 9, 0.5, 4711)
-    system.world.memory.publish(record)
+    system.world.store.publish(record)
     assert status_of(system.world).operation == "UPDATE_STATUS_DOWNLOADING"
-    system.world.memory.publish(replace(record, pid=1))
+    system.world.store.publish(replace(record, pid=1))
     assert status_of(system.world).operation == "UPDATE_STATUS_IDLE"
 
 
@@ -108,7 +108,7 @@ def test_a_line_that_breaks_is_tried_again_in_the_same_run() -> None:
     system.shelf.faults_while_reading = 2
     assert updated(system).ending is Ending.ARMED
     assert system.clock.naps == [15.0, 60.0]
-    assert system.world.memory.state().last_error is None
+    assert system.world.store.state().last_error is None
 
 
 def forged(_: object) -> bytes:
@@ -187,7 +187,7 @@ def test_every_fault_is_remembered_and_delays_the_next_run(story: str) -> None:
     spoil(system)
     with pytest.raises(kind):
         updated(system)
-    state = system.world.memory.state()
+    state = system.world.store.state()
     assert state.last_error is not None
     assert state.last_error.kind == kind.kind
     assert state.failures == 1
@@ -218,7 +218,7 @@ def test_success_forgets_earlier_faults() -> None:
         updated(system)
     system.shelf.fault = None
     updated(system)
-    state = system.world.memory.state()
+    state = system.world.store.state()
     assert (state.last_error, state.failures, state.not_before) == (None, 0, 0)
 
 
@@ -267,11 +267,11 @@ def test_a_known_trial_does_not_even_ask() -> None:
     trial = RamSystem(media, NEW, Shelf(NEXT))
     result = updated(trial)
     assert result.ending is Ending.BLOCKED
-    assert trial.world.memory.state().last_checked == system.world.now()
+    assert trial.world.store.state().last_checked == system.world.now()
 
 
 class ShrinkingEsp(RamEsp):
-    """An ESP that somebody else fills after the preflight."""
+    """An ESP that another program fills after the preflight."""
 
     def stage(self) -> RamStaged:
         self._capacity = 0
@@ -284,7 +284,7 @@ def test_a_full_esp_half_way_leaves_the_old_version() -> None:
     with pytest.raises(HostFailure, match="No space left"):
         updated(system)
     assert list(system.esp.files) == ["twinkeel_1.0.0.efi"]
-    assert system.world.memory.state().armed is None
+    assert system.world.store.state().armed is None
 
 
 def test_a_kernel_image_of_another_root_is_never_placed() -> None:
@@ -307,7 +307,7 @@ def test_an_entry_that_does_not_stay_is_not_called_armed() -> None:
     system.esp = ForgetfulEsp(system.esp.files, capacity=8 << 20, power=system.power)
     with pytest.raises(HostFailure, match="vanished"):
         updated(system)
-    assert system.world.memory.state().armed is None
+    assert system.world.store.state().armed is None
 
 
 class RottingStaged(RamStaged):
@@ -355,7 +355,7 @@ def test_an_armed_version_can_be_taken_back() -> None:
     updated(system)
     assert disarm(system.world) is not None
     assert list(system.esp.files) == ["twinkeel_1.0.0.efi"]
-    assert system.world.memory.state().armed is None
+    assert system.world.store.state().armed is None
     assert disarm(system.world) is None
 
 
@@ -371,14 +371,14 @@ def payload_file(place: Path, content: bytes) -> Path:
     return path
 
 
-def test_a_payload_from_a_stick_is_installed(tmp_path: Path) -> None:
+def test_a_payload_from_a_usb_drive_is_installed(tmp_path: Path) -> None:
     system = machine()
     path = payload_file(tmp_path, bytes(signed_payload(NEW)))
     result = update(system.world, FromFile(path, system.shelf))
     assert result == Result(Ending.ARMED, "1.0.1")
 
 
-def test_a_payload_from_a_stick_needs_as_many_signatures(tmp_path: Path) -> None:
+def test_a_payload_from_a_usb_drive_needs_as_many_signatures(tmp_path: Path) -> None:
     system = machine()
     path = payload_file(tmp_path, bytes(signed_payload(NEW, KEYS[:1])))
     with pytest.raises(UntrustedData):
@@ -386,7 +386,7 @@ def test_a_payload_from_a_stick_needs_as_many_signatures(tmp_path: Path) -> None
     assert system.esp.changes == 0
 
 
-def test_an_old_payload_from_a_stick_is_not_installed(tmp_path: Path) -> None:
+def test_an_old_payload_from_a_usb_drive_is_not_installed(tmp_path: Path) -> None:
     system = machine()
     path = payload_file(tmp_path, bytes(signed_payload(bootable("0.9.0", 4))))
     assert update(system.world, FromFile(path, system.shelf)).ending is Ending.NOTHING_NEW

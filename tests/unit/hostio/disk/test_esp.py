@@ -44,7 +44,7 @@ def test_a_placed_file_is_an_entry_with_the_bytes_written(esp: Maker) -> None:
     staged = medium.stage()
     staged.write(b"new ")
     staged.write(b"kernel")
-    staged.seal()
+    staged.close()
     assert medium.names() == [OLD]
     assert staged.size == 10
     assert staged.read(4, 100) == b"kernel"
@@ -55,7 +55,7 @@ def test_a_placed_file_is_an_entry_with_the_bytes_written(esp: Maker) -> None:
 def test_placing_never_replaces_an_entry(esp: Maker) -> None:
     medium = esp({OLD: b"old"})
     staged = medium.stage()
-    staged.seal()
+    staged.close()
     with pytest.raises(HostFailure, match="already there"):
         staged.place(OLD)
     assert medium.read(OLD, 0, 9) == b"old"
@@ -89,7 +89,7 @@ def test_an_abandoned_file_makes_room_for_the_next(esp: Maker) -> None:
     medium.stage().write(b"first")
     staged = medium.stage()
     staged.write(b"second")
-    staged.seal()
+    staged.close()
     assert staged.read(0, 10) == b"second"
     staged.discard()
     staged.discard()

@@ -1,14 +1,15 @@
-"""What the engine does at each start of a machine in memory."""
+"""What the engine does at each boot of a machine in memory."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from hostio.disk.esp import Esp
 from hostio.system.runner import Command
-from osmodel.bootentry import parse
-from osmodel.bootlog import Ledger, Stage, encode
+from osmodel.bootlog import BootLog, Stage, encode
 from osmodel.faults import HostFailure, TransientFailure
 from tests.fakes.ramsystem import NEW, NEXT, OLD, Media, RamSystem, Shelf, factory_media
 from tests.fakes.runner import failing
@@ -18,10 +19,10 @@ from update_engine.core.enginestate import Problem
 from update_engine.core.health import CheckResult, Health, Verdict
 from update_engine.core.preflight import Blocked
 from update_engine.install.sources import FromRepository
-from update_engine.rollback import go_back
+from update_engine.rollback import roll_back_now
 from update_engine.status import status_of
 from update_engine.worker import Ending, update
-from update_engine.world import World
+from update_engine.world import EngineWorld
 
 
 def armed_machine() -> Media:
@@ -34,8 +35,8 @@ def started(media: Media, *, trial: str = "+2-1", reached: Stage = Stage.USERSPA
     """The new version on one of its tries."""
     media.files = {"twinkeel_1.0.0.efi": OLD.uki, f"twinkeel_1.0.1{trial}.efi": NEW.uki}
     system = RamSystem(media, NEW)
-    begun = system.world.memory.ledger().begun(NEW.release.root_hash, system.boot_id)
-    system.starts_file.text = encode(begun.reached(system.boot_id, reached))
+    begun = system.world.store.boot_log().begun(NEW.release.root_hash, system.boot_id)
+    system.boots_file.text = encode(begun.reached(system.boot_id, reached))
     return system
 
 
@@ -55,11 +56,11 @@ def checks(*names: str) -> Sequence[Path]:
 
 def test_a_healthy_trial_is_blessed_and_raises_the_floor() -> None:
     system = started(armed_machine())
-    assert step(system, "reckon") == 0
+    assert step(system, "assess") == 0
     assert status_of(system.world).waiting_for == "health-checks"
     assert step(system, "bless") == 0
     assert sorted(system.esp.files) == ["twinkeel_1.0.0.efi", "twinkeel_1.0.1.efi"]
-    state = system.world.memory.state()
+    state = system.world.store.state()
     assert (state.floor, state.armed) == ("1.0.1", None)
     assert state.successes[-1].version == "1.0.1"
     status = status_of(system.world)
@@ -69,19 +70,19 @@ def test_a_healthy_trial_is_blessed_and_raises_the_floor() -> None:
 @pytest.mark.parametrize("trial", ["+2-1", "+1-2", "+0-3"])
 def test_every_try_can_be_blessed(trial: str) -> None:
     system = started(armed_machine(), trial=trial)
-    step(system, "reckon", "bless")
+    step(system, "assess", "bless")
     assert "twinkeel_1.0.1.efi" in system.esp.files
-    assert system.world.memory.state().quarantined == ()
+    assert system.world.store.state().quarantined == ()
 
 
-def test_the_ledger_knows_a_healthy_and_a_settled_start() -> None:
+def test_the_boot_log_knows_a_healthy_and_a_stable_boot() -> None:
     system = started(armed_machine())
-    step(system, "settle")
-    assert system.world.memory.ledger().stage_of(system.boot_id) is Stage.USERSPACE
+    step(system, "stable")
+    assert system.world.store.boot_log().stage_of(system.boot_id) is Stage.USERSPACE
     step(system, "bless")
-    assert system.world.memory.ledger().stage_of(system.boot_id) is Stage.HEALTHY
-    step(system, "settle")
-    assert system.world.memory.ledger().stage_of(system.boot_id) is Stage.SETTLED
+    assert system.world.store.boot_log().stage_of(system.boot_id) is Stage.HEALTHY
+    step(system, "stable")
+    assert system.world.store.boot_log().stage_of(system.boot_id) is Stage.STABLE
 
 
 def test_blessing_a_blessed_version_again_changes_nothing() -> None:
@@ -92,10 +93,10 @@ def test_blessing_a_blessed_version_again_changes_nothing() -> None:
     assert (system.state.writes, system.esp.changes) == (writes, changes)
 
 
-def test_the_first_start_of_a_new_machine_is_written_down() -> None:
+def test_the_first_boot_of_a_new_machine_is_written_down() -> None:
     system = RamSystem(factory_media())
-    step(system, "reckon", "bless")
-    assert system.world.memory.state().floor == "1.0.0"
+    step(system, "assess", "bless")
+    assert system.world.store.state().floor == "1.0.0"
     assert list(system.esp.files) == ["twinkeel_1.0.0.efi"]
 
 
@@ -119,20 +120,20 @@ def test_nothing_is_blessed_unless_one_entry_is_ours(files: dict[str, bytes]) ->
     system.esp.files = dict(files)
     assert step(system, "bless") == HostFailure.exit_status
     assert system.esp.files == files
-    assert system.world.memory.state().floor == ""
+    assert system.world.store.state().floor == ""
     status = status_of(system.world)
-    assert status.health == "ill"
+    assert status.health == "unhealthy"
     assert "bless" in status.failed_check
     assert status.last_error is not None
 
 
 def test_a_failing_check_on_trial_is_written_down_and_reboots() -> None:
     system = started(armed_machine())
-    step(system, "reckon")
+    step(system, "assess")
     system.failing_checks = {"20-network": "no link has an address"}
     examine(system.world, checks("10-system-running", "20-network", "30-update-engine"))
     assert system.rebooting
-    failed = system.world.memory.state().failed_check
+    failed = system.world.store.state().failed_check
     assert failed is not None
     assert (failed.check, failed.message) == ("20-network", "no link has an address")
     assert status_of(system.world).failed_check == "20-network: no link has an address"
@@ -146,13 +147,13 @@ def test_checks_after_the_first_failure_do_not_run() -> None:
     assert [Path(name).name for name in ran] == ["10-a"]
 
 
-def test_a_blessed_version_that_is_ill_stays_up() -> None:
+def test_a_blessed_version_that_is_unhealthy_stays_up() -> None:
     system = RamSystem(factory_media())
-    step(system, "reckon")
+    step(system, "assess")
     system.failing_checks = {"10-system-running": "failed units: etcd.service"}
     examine(system.world, checks("10-system-running"))
     assert not system.rebooting
-    assert status_of(system.world).health == "ill"
+    assert status_of(system.world).health == "unhealthy"
 
 
 def test_passing_checks_leave_the_verdict_to_the_blessing() -> None:
@@ -164,7 +165,7 @@ def test_passing_checks_leave_the_verdict_to_the_blessing() -> None:
 
 def test_checks_share_one_deadline() -> None:
     system = started(armed_machine())
-    step(system, "reckon")
+    step(system, "assess")
 
     def slow(_: Command) -> bytes:
         system.clock.advance(400)
@@ -185,20 +186,20 @@ def test_a_trial_is_recognised_when_the_esp_could_not_be_looked_at() -> None:
 
 def test_unsure_whether_it_is_a_trial_means_no_reboot() -> None:
     system = RamSystem(factory_media())
-    conclude(system.world, Verdict(Health.ILL, CheckResult("10-a", passed=False)))
+    conclude(system.world, Verdict(Health.UNHEALTHY, CheckResult("10-a", passed=False)))
     assert not system.rebooting
 
 
-def test_a_start_that_hangs_is_given_up() -> None:
+def test_a_boot_that_hangs_fails_at_the_deadline() -> None:
     system = started(armed_machine())
     system.runner._programs["systemctl"] = lambda command: (
         b"1 etcd.service start running\n2 multi-user.target start waiting\n"
         if "list-jobs" in command.argv
         else system._systemctl(command)
     )
-    step(system, "reckon", "overdue")
+    step(system, "assess", "deadline")
     assert system.rebooting
-    failed = system.world.memory.state().failed_check
+    failed = system.world.store.state().failed_check
     assert failed is not None
     assert failed.message == "not complete in time: etcd.service, multi-user.target"
 
@@ -206,7 +207,7 @@ def test_a_start_that_hangs_is_given_up() -> None:
 @pytest.mark.parametrize(
     ("answer", "told"), [(b"", "no job is waiting"), (None, "exit 1: systemctl")]
 )
-def test_a_hang_is_given_up_even_if_nobody_knows_why(answer: bytes | None, told: str) -> None:
+def test_a_hang_fails_even_if_systemd_does_not_say_why(answer: bytes | None, told: str) -> None:
     system = started(armed_machine())
 
     def systemctl(command: object) -> bytes:
@@ -216,31 +217,31 @@ def test_a_hang_is_given_up_even_if_nobody_knows_why(answer: bytes | None, told:
         return failing("exit 1: systemctl")(command) if answer is None else answer  # type: ignore[arg-type] # as above
 
     system.runner._programs["systemctl"] = systemctl
-    step(system, "overdue")
+    step(system, "deadline")
     assert told in status_of(system.world).failed_check
 
 
-def test_a_start_with_a_verdict_is_not_overdue() -> None:
+def test_a_boot_with_a_verdict_is_past_the_deadline() -> None:
     system = RamSystem(factory_media())
     step(system, "bless")
-    assert step(system, "overdue") == 0
+    assert step(system, "deadline") == 0
     assert status_of(system.world).health == "healthy"
 
 
 def test_a_version_that_fell_back_is_quarantined_with_its_journals() -> None:
     trial = started(armed_machine())
-    step(trial, "reckon")
+    step(trial, "assess")
     trial.failing_checks = {"90-broken": "broken on purpose"}
     examine(trial.world, checks("90-broken"))
     system = fallen_back(trial.off())
-    step(system, "reckon")
-    (one,) = system.world.memory.state().quarantined
+    step(system, "assess")
+    (one,) = system.world.store.state().quarantined
     assert (one.version, one.root_hash) == ("1.0.1", NEW.release.root_hash)
     assert one.reason == "health check 90-broken failed: broken on purpose"
     (record,) = system.archive.records.values()
     assert record["reason.txt"].decode().splitlines()[1] == one.reason
     assert record[f"{trial.boot_id}.log"] == b"journal\n"
-    assert system.world.memory.state().armed is None
+    assert system.world.store.state().armed is None
     result = update(system.world, FromRepository(system.shelf))
     assert result.ending is Ending.NOTHING_NEW
 
@@ -249,8 +250,8 @@ def test_a_journal_that_is_not_there_is_no_fault() -> None:
     trial = started(armed_machine(), reached=Stage.INITRD)
     system = fallen_back(trial.off())
     system.runner._programs["journalctl"] = failing("exit 1: no such boot")
-    assert step(system, "reckon") == 0
-    (one,) = system.world.memory.state().quarantined
+    assert step(system, "assess") == 0
+    (one,) = system.world.store.state().quarantined
     assert "never reached userspace" in one.reason
 
 
@@ -267,70 +268,72 @@ class FullArchive:
 def test_a_version_is_quarantined_though_nothing_can_be_kept() -> None:
     system = fallen_back(armed_machine())
     step_world = replace(system.world, archive=FullArchive())
-    assert steps.run(["reckon"], step_world) == 0
-    (one,) = system.world.memory.state().quarantined
+    assert steps.run(["assess"], step_world) == 0
+    (one,) = system.world.store.state().quarantined
     assert one.journal == ""
 
 
 def test_a_truncated_kernel_image_is_quarantined_by_what_was_armed() -> None:
     system = fallen_back(armed_machine(), uki=NEW.uki[:100])
-    step(system, "reckon")
-    (one,) = system.world.memory.state().quarantined
+    step(system, "assess")
+    (one,) = system.world.store.state().quarantined
     assert one.root_hash == NEW.release.root_hash
     assert "could not be loaded" in one.reason
-    assert status_of(system.world).entries[1].standing == "damaged"
+    assert status_of(system.world).entries[1].assessment == "damaged"
 
 
 def test_a_blessed_version_that_rotted_is_quarantined() -> None:
     media = factory_media()
     media.files = {"twinkeel_1.0.0.efi": OLD.uki, "twinkeel_1.0.1+0-5.efi": NEW.uki}
     root = NEW.release.root_hash
-    ledger = Ledger()
+    log = BootLog()
     for number in range(5):
-        ledger = ledger.begun(root, f"boot-{number}")
-    media.starts = encode(ledger.taken_back("twinkeel_1.0.1.efi", root, "boot-5"))
+        log = log.begun(root, f"boot-{number}")
+    media.boots = encode(log.with_marked_bad("twinkeel_1.0.1.efi", root, "boot-5"))
     system = RamSystem(media)
-    step(system, "reckon")
-    (one,) = system.world.memory.state().quarantined
-    assert one.reason.startswith("it was proven, then kept failing")
+    step(system, "assess")
+    (one,) = system.world.store.state().quarantined
+    assert one.reason.startswith("it was good, then kept failing")
 
 
 def test_an_interrupted_installation_is_forgotten_without_blame() -> None:
     media = armed_machine()
     del media.files["twinkeel_1.0.1+3-0.efi"]
     system = RamSystem(media, shelf=Shelf(NEW))
-    step(system, "reckon")
-    state = system.world.memory.state()
+    step(system, "assess")
+    state = system.world.store.state()
     assert (state.armed, state.writing, state.quarantined) == (None, None, ())
     assert update(system.world, FromRepository(system.shelf)).ending is Ending.ARMED
 
 
 def test_a_blessing_whose_record_was_lost_is_made_up_for() -> None:
     system = started(armed_machine(), trial="")
-    step(system, "reckon")
-    state = system.world.memory.state()
+    step(system, "assess")
+    state = system.world.store.state()
     assert (state.floor, state.armed) == ("1.0.1", None)
 
 
-def test_strange_names_are_put_in_order_at_each_start() -> None:
+def test_strange_names_are_put_in_order_at_each_boot() -> None:
     media = factory_media()
     media.files = {"TWINKE~1.EFI": OLD.uki, "twinkeel_0.9.0.efi": b"rot", "notes.txt": b""}
     system = RamSystem(media)
-    step(system, "reckon")
+    step(system, "assess")
     assert sorted(system.esp.files) == ["notes.txt", "twinkeel_1.0.0+1-0.efi"]
 
 
-def test_looking_back_may_fail_without_this_start_being_a_bad_one() -> None:
+def test_looking_back_may_fail_without_this_boot_being_a_bad_one() -> None:
     system = RamSystem(factory_media())
-    system.whole.durable[:] = bytes(len(system.whole.durable))
-    system.whole.drop_cache()
-    assert step(system, "reckon") == 0
-    last = system.world.memory.state().last_error
+
+    def unmountable() -> AbstractContextManager[Esp]:
+        raise HostFailure("exit 32: mount")
+
+    assert steps.run(["assess"], replace(system.world, esp=unmountable)) == 0
+    last = system.world.store.state().last_error
     assert isinstance(last, Problem)
-    assert "primary" in last.message
+    assert last.message == "exit 32: mount"
 
 
-def test_a_step_waits_for_whoever_holds_the_lock() -> None:
+def test_a_step_waits_for_the_lock() -> None:
     system = RamSystem(factory_media())
     tries = []
 
@@ -340,7 +343,7 @@ def test_a_step_waits_for_whoever_holds_the_lock() -> None:
             raise TransientFailure("another update operation is running")
         return RamSystem(factory_media())._lock()
 
-    world: World = replace(system.world, lock=lock)  # type: ignore[arg-type] # a context manager
+    world: EngineWorld = replace(system.world, lock=lock)  # type: ignore[arg-type] # a context manager
     assert steps.run(["bless"], world) == 0
     assert system.clock.naps == [1, 1, 1]
 
@@ -356,31 +359,31 @@ def test_a_step_does_not_wait_for_ever() -> None:
     assert len(system.clock.naps) == 59
 
 
-def two_proven() -> RamSystem:
+def two_good() -> RamSystem:
     system = started(armed_machine())
-    step(system, "reckon", "bless")
+    step(system, "assess", "bless")
     return system
 
 
-def test_an_operator_can_go_back() -> None:
-    system = two_proven()
-    go_back(system.world)
+def test_an_operator_can_roll_back() -> None:
+    system = two_good()
+    roll_back_now(system.world)
     assert sorted(system.esp.files) == ["twinkeel_1.0.0.efi", "twinkeel_1.0.1+0-1.efi"]
     assert status_of(system.world).waiting_for == "reboot"
     back = RamSystem(system.off(), OLD, Shelf(NEW))
-    step(back, "reckon", "bless")
+    step(back, "assess", "bless")
     result = update(back.world, FromRepository(back.shelf))
     assert result.text == "1.0.1 is quarantined on this machine: rolled back by an operator"
     back.shelf.releases = (NEW, NEXT)
     assert update(back.world, FromRepository(back.shelf)).version == "1.0.2"
 
 
-def test_there_is_no_going_back_to_what_is_not_proven() -> None:
+def test_there_is_no_rollback_to_what_is_not_good() -> None:
     system = RamSystem(factory_media())
     before = dict(system.esp.files)
-    assert isinstance(go_back(system.world), Blocked)
+    assert isinstance(roll_back_now(system.world), Blocked)
     assert system.esp.files == before
-    assert system.world.memory.state().quarantined == ()
+    assert system.world.store.state().quarantined == ()
 
 
 def test_checks_are_merged_by_name_and_can_be_masked(tmp_path: Path) -> None:
@@ -392,7 +395,3 @@ def test_checks_are_merged_by_name_and_can_be_masked(tmp_path: Path) -> None:
     (etc / "40-d~").write_text("")
     (etc / "20-b").symlink_to("/dev/null")
     assert find_checks([usr, etc, run]) == [usr / "10-a", etc / "30-c"]
-
-
-def test_a_counter_is_lowered_before_each_try() -> None:
-    assert parse("twinkeel_1.0.1+3-0.efi").after_boot().filename == "twinkeel_1.0.1+2-1.efi"

@@ -4,18 +4,20 @@ Every test runs on both adapters, over the ESP in memory and over a directory.
 """
 
 import ast
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hostio.disk.esp import Esp, MountedEsp
 from osmodel import slotstate
-from osmodel.assessment import Standing
+from osmodel.assessment import Assessment
 from osmodel.faults import HostFailure
 from osmodel.platforms import Platform
 from osmodel.slotstate import COPIES, SlotState
 from tests.checkout import ROOT
 from tests.fakes.loaders import started
+from tests.fakes.page import arrows
 from tests.fakes.ramesp import RamEsp
 from tests.fakes.smalluki import small_uki
 from update_engine.bootcontrol.adapters import control_found, control_of
@@ -29,7 +31,7 @@ OLD_UKI, NEW_UKI = small_uki("1.0.0", OLD), small_uki("1.0.1", NEW)
 
 
 class Bench:
-    """A machine's FAT with one proven entry, whichever way it is kept."""
+    """A machine's FAT with one good entry, whichever way it is kept."""
 
     def __init__(self, platform: Platform, directory: Path | None) -> None:
         self.platform = platform
@@ -52,7 +54,7 @@ class Bench:
     def put(self, name: str, content: bytes) -> None:
         staged = self._esp.stage()
         staged.write(content)
-        staged.seal()
+        staged.close()
         staged.place(name)
 
     def write(self, state: SlotState) -> None:
@@ -65,7 +67,7 @@ class Bench:
     def arm_new(self) -> None:
         staged = self.control.stage()
         staged.write(NEW_UKI)
-        staged.seal()
+        staged.close()
         self.control.arm(staged, Arming("1.0.1", "b"))
 
     def entry(self, root_hash: str) -> KnownEntry:
@@ -93,9 +95,9 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
     return Bench(platform, None if "memory" in request.param else tmp_path)
 
 
-def test_a_shipped_machine_has_one_proven_entry(bench: Bench) -> None:
+def test_a_shipped_machine_has_one_good_entry(bench: Bench) -> None:
     (only,) = bench.control.entries()
-    assert (only.standing, only.version, only.root_hash) == (Standing.PROVEN, "1.0.0", OLD)
+    assert (only.assessment, only.version, only.root_hash) == (Assessment.GOOD, "1.0.0", OLD)
     assert bench.boots() == "1.0.0"
 
 
@@ -107,15 +109,15 @@ def test_nothing_staged_boots(bench: Bench) -> None:
 
 def test_what_is_armed_boots_next_on_trial(bench: Bench) -> None:
     bench.arm_new()
-    assert bench.entry(NEW).standing is Standing.ON_TRIAL
-    assert bench.entry(OLD).standing is Standing.PROVEN
+    assert bench.entry(NEW).assessment is Assessment.INDETERMINATE
+    assert bench.entry(OLD).assessment is Assessment.GOOD
     assert bench.boots() == "1.0.1"
 
 
 def test_three_failed_tries_lead_back(bench: Bench) -> None:
     bench.arm_new()
     assert [bench.boots() for _ in range(5)] == ["1.0.1"] * 3 + ["1.0.0"] * 2
-    assert bench.entry(NEW).standing is Standing.EXHAUSTED
+    assert bench.entry(NEW).assessment is Assessment.BAD
 
 
 @pytest.mark.parametrize("tries", [1, 2, 3])
@@ -124,21 +126,21 @@ def test_a_blessed_entry_boots_for_ever(bench: Bench, tries: int) -> None:
     for _ in range(tries):
         bench.boots()
     bench.control.bless(bench.entry(NEW))
-    assert bench.entry(NEW).standing is Standing.PROVEN
+    assert bench.entry(NEW).assessment is Assessment.GOOD
     assert {bench.boots() for _ in range(4)} == {"1.0.1"}
 
 
-def test_an_entry_that_is_given_up_comes_after_the_other(bench: Bench) -> None:
+def test_an_entry_that_is_marked_bad_comes_after_the_other(bench: Bench) -> None:
     bench.arm_new()
     bench.control.bless(bench.entry(NEW))
-    name = bench.control.give_up(bench.entry(NEW), starts=5)
+    name = bench.control.mark_bad(bench.entry(NEW), boots=5)
     assert bench.entry(NEW).name == name
-    assert bench.entry(NEW).standing is Standing.EXHAUSTED
+    assert bench.entry(NEW).assessment is Assessment.BAD
     assert bench.boots() == "1.0.0"
 
 
-def test_an_entry_that_is_given_up_is_better_than_nothing(bench: Bench) -> None:
-    bench.control.give_up(bench.entry(OLD), starts=1)
+def test_an_entry_that_is_marked_bad_is_better_than_nothing(bench: Bench) -> None:
+    bench.control.mark_bad(bench.entry(OLD), boots=1)
     assert bench.boots() == "1.0.0"
 
 
@@ -160,7 +162,7 @@ def test_what_is_armed_replaces_no_entry(bench: Bench) -> None:
     bench.arm_new()
     with pytest.raises(HostFailure, match="already there"):
         bench.arm_new()
-    assert bench.entry(NEW).standing is Standing.ON_TRIAL
+    assert bench.entry(NEW).assessment is Assessment.INDETERMINATE
 
 
 def test_a_removal_gives_room_back(bench: Bench) -> None:
@@ -185,16 +187,82 @@ def test_a_damaged_kernel_image_is_listed_without_a_root(bench: Bench) -> None:
     assert len(bench.control.entries()) == 1
 
 
-def test_an_entry_without_standing_gets_one_try(bench: Bench) -> None:
+def test_an_entry_without_an_assessment_gets_one_try(bench: Bench) -> None:
     if bench.by_name:
         bench._esp.rename("twinkeel_1.0.0.efi", "TWINKE~1.EFI")
     else:
         bench.write(SlotState(9, "b", "none", "none"))
-    assert bench.entry(OLD).standing is None
+    assert bench.entry(OLD).assessment is None
     bench.control.readmit(bench.entry(OLD))
-    assert bench.entry(OLD).standing is Standing.ON_TRIAL
+    assert bench.entry(OLD).assessment is Assessment.INDETERMINATE
     bench.boots()
-    assert bench.entry(OLD).standing is Standing.EXHAUSTED
+    assert bench.entry(OLD).assessment is Assessment.BAD
+
+
+def life_of(bench: Bench, *path: str) -> list[str]:
+    """What the loader makes of the new entry before and after each step of ``path``."""
+    steps: dict[str, Callable[[], object]] = {
+        "arm": bench.arm_new,
+        "boot": bench.boots,
+        "bless": lambda: bench.control.bless(bench.entry(NEW)),
+        "mark bad": lambda: bench.control.mark_bad(bench.entry(NEW), boots=5),
+        "remove": lambda: bench.control.remove(bench.entry(NEW)),
+        "readmit": lambda: bench.control.readmit(bench.entry(NEW)),
+        "forget": lambda: forget(bench),
+    }
+    found = [assessed(bench)]
+    for step in path:
+        steps[step]()
+        found.append(assessed(bench))
+    return found
+
+
+def assessed(bench: Bench) -> str:
+    own = [one for one in bench.control.entries() if one.root_hash == NEW]
+    if not own:
+        return "none"
+    return own[0].assessment.value if own[0].assessment else "unknown"
+
+
+def forget(bench: Bench) -> None:
+    """The loader's bookkeeping of the new entry is lost."""
+    if bench.by_name:
+        bench._esp.rename(bench.entry(NEW).name, "TWINKE~1.EFI")
+    else:
+        bench.write(SlotState(9, "a", "good", "none"))
+
+
+BOOTS = ("boot", "boot", "boot")
+LIVES = (
+    ("arm", *BOOTS, "bless", "boot", "mark bad", "remove"),
+    ("arm", "bless", "remove"),
+    ("arm", "remove"),
+    ("arm", "forget", "readmit"),
+)
+
+
+def test_the_page_draws_the_life_of_an_entry(bench: Bench) -> None:
+    drawn = arrows("update-engine.md", "An entry's life")
+    lived = {"bad --> bad: boot"}  # the other slot boots then; see below
+    for life in LIVES:
+        states = life_of(bench, *life)
+        for before, after, step in zip(states, states[1:], life, strict=False):
+            if step != "forget":
+                lived.add(f"{before} --> {after}: {worded(step, before, after)}")
+        for one in bench.control.entries():
+            if one.root_hash == NEW:
+                bench.control.remove(one)
+    assert lived == drawn
+
+
+def worded(step: str, before: str, after: str) -> str:
+    if step != "boot" or before != "indeterminate":
+        return step
+    return "boot with tries left" if after == "indeterminate" else "boot on the last try"
+
+
+def test_a_bad_entry_stays_bad(bench: Bench) -> None:
+    assert life_of(bench, "arm", *BOOTS, "boot")[-2:] == ["bad", "bad"]
 
 
 def test_the_adapter_is_found_without_an_identity(bench: Bench) -> None:
@@ -222,7 +290,7 @@ def test_both_copies_are_written_and_agree(pi: Bench) -> None:
 def test_a_damaged_copy_is_mended(pi: Bench, name: str, damage: bytes) -> None:
     pi.arm_new()
     pi._esp.overwrite(name, damage)
-    assert pi.entry(NEW).standing is Standing.ON_TRIAL
+    assert pi.entry(NEW).assessment is Assessment.INDETERMINATE
     pi.control.sweep()
     reading = slotstate.read(pi.copies())
     assert reading.agree
@@ -234,9 +302,9 @@ def test_without_any_copy_what_is_there_has_to_prove_itself(pi: Bench) -> None:
     pi.arm_new()
     for name in COPIES:
         pi._esp.overwrite(name, b"")
-    assert [one.standing for one in pi.control.entries()] == [None, None]
+    assert [one.assessment for one in pi.control.entries()] == [None, None]
     pi.control.sweep()
-    assert [one.standing for one in pi.control.entries()] == [Standing.ON_TRIAL] * 2
+    assert [one.assessment for one in pi.control.entries()] == [Assessment.INDETERMINATE] * 2
 
 
 def test_a_slot_whose_image_vanished_is_not_tried(pi: Bench) -> None:

@@ -19,14 +19,6 @@ from update_engine.core.enginestate import (
     parse,
 )
 from update_engine.core.explanation import Situation, explain
-from update_engine.core.health import (
-    CheckResult,
-    Consequence,
-    Health,
-    Verdict,
-    consequence,
-    verdict,
-)
 
 OLD, NEW = "aa" * 32, "bb" * 32
 FULL = EngineState(
@@ -127,30 +119,6 @@ def test_only_the_first_line_of_a_fault_is_kept() -> None:
     assert problem == Problem("host", "exit 1: mount", "", 3)
 
 
-GOOD, BAD = CheckResult("10-a", passed=True), CheckResult("20-b", passed=False, message="no")
-
-
-def test_every_check_must_pass() -> None:
-    assert verdict([GOOD]) == Verdict(Health.HEALTHY)
-    assert verdict([GOOD, BAD]) == Verdict(Health.ILL, BAD)
-    assert verdict([]) == Verdict(Health.HEALTHY)
-
-
-@pytest.mark.parametrize(
-    ("judged", "on_trial", "follows"),
-    [
-        (Verdict(Health.HEALTHY), True, Consequence.PROCEED),
-        (Verdict(Health.HEALTHY), False, Consequence.PROCEED),
-        (Verdict(Health.ILL, BAD), True, Consequence.REBOOT),
-        (Verdict(Health.ILL, BAD), False, Consequence.STAY_ILL),
-    ],
-)
-def test_only_a_failing_trial_reboots(
-    *, judged: Verdict, on_trial: bool, follows: Consequence
-) -> None:
-    assert consequence(judged, on_trial=on_trial) is follows
-
-
 def why(state: EngineState, **changes: object) -> str:
     facts: dict[str, object] = {
         "version": "1.0.0",
@@ -176,9 +144,9 @@ def test_why_tells_of_a_trial() -> None:
     assert "have not ended yet" in why(state, health="pending")
 
 
-def test_why_tells_that_a_blessed_machine_is_ill_and_stays_up() -> None:
-    text = why(EngineState(), health="ill", failed_check="20-network: no address")
-    assert "It is ill: 20-network: no address." in text
+def test_why_tells_that_a_blessed_machine_is_unhealthy_and_stays_up() -> None:
+    text = why(EngineState(), health="unhealthy", failed_check="20-network: no address")
+    assert "It is unhealthy: 20-network: no address." in text
 
 
 def test_why_tells_of_an_armed_version_and_of_nothing_else() -> None:
@@ -218,11 +186,11 @@ def test_an_error_without_advice_gives_none() -> None:
 
 def test_why_tells_what_failed_and_where_its_journal_is() -> None:
     text = why(FULL, root_hash=NEW)
-    assert "Version 1.0.3 was given up on 1970-01-01 00:00 UTC: it panicked." in text
-    assert "The journals of its failed starts are in /failures/1." in text
+    assert "Version 1.0.3 failed and was quarantined on 1970-01-01 00:00 UTC: it panicked." in text
+    assert "The journals of its failed boots are in /failures/1." in text
 
 
 def test_a_failure_without_version_or_journal_is_told_all_the_same() -> None:
     state = EngineState(quarantined=(Quarantined("", NEW, "it panicked", 1),))
-    assert f"Version {NEW[:16]} was given up" in why(state)
+    assert f"Version {NEW[:16]} failed and was quarantined" in why(state)
     assert "journals" not in why(state)

@@ -2,12 +2,12 @@
 
 import pytest
 
-from osmodel.assessment import Standing
+from osmodel.assessment import Assessment
 from osmodel.bootentry import parse
 from osmodel.faults import InvalidInput
 from osmodel.gpt import Gpt, Partition
 from osmodel.gpt import parse as parse_table
-from osmodel.partitions import slot_guids
+from osmodel.partitions import slot_guids, slot_of
 from tests.fakes.ramsystem import DISK, OLD, SECTOR, factory_media
 from update_engine.core.backoff import seconds_before_next_run, seconds_before_retry
 from update_engine.core.entries import KnownEntry, Readmit, Remove, Repair, repairs
@@ -15,12 +15,11 @@ from update_engine.core.preflight import (
     ESP_RESERVE,
     Blocked,
     Plan,
-    active_slot,
     armed_table,
     plan,
     room_on_esp,
 )
-from update_engine.core.rollback import Return, roll_back
+from update_engine.core.rollback import Rollback, roll_back
 
 RUNNING = OLD.release.root_hash
 OTHER = "cd" * 32
@@ -42,14 +41,14 @@ def known(name: str, root_hash: str, version: str = "1.0.0") -> KnownEntry:
     except InvalidInput:
         return KnownEntry(name, None, version if root_hash else "", root_hash)
     version = version if root_hash else ""
-    return KnownEntry(name, entry.standing, version, root_hash, promised=entry.version)
+    return KnownEntry(name, entry.assessment, version, root_hash, promised=entry.version)
 
 
 OWN = known("twinkeel_1.0.0.efi", RUNNING)
 PASSIVE = known("twinkeel_0.9.0.efi", OTHER, "0.9.0")
 
 
-def blocked(found: Plan | Return | Blocked) -> str:
+def blocked(found: Plan | Rollback | Blocked) -> str:
     assert isinstance(found, Blocked)
     return found.text
 
@@ -82,7 +81,7 @@ def test_nothing_is_written_when_the_running_root_is_in_no_slot() -> None:
 
 
 def test_half_a_slot_is_no_slot() -> None:
-    assert active_slot(without("root-a-verity"), RUNNING) is None
+    assert slot_of(without("root-a-verity"), RUNNING) is None
 
 
 @pytest.mark.parametrize("entries", [[], [PASSIVE], [OWN, known("twinkeel_1.0.1.efi", RUNNING)]])
@@ -91,7 +90,7 @@ def test_nothing_is_written_unless_one_entry_is_ours(entries: list[KnownEntry]) 
 
 
 def test_nothing_is_written_while_the_loader_takes_one_slot_for_the_other() -> None:
-    swapped = KnownEntry("twinkeel_b.efi", Standing.PROVEN, "1.0.0", RUNNING, slot="b")
+    swapped = KnownEntry("twinkeel_b.efi", Assessment.GOOD, "1.0.0", RUNNING, slot="b")
     assert "is that of slot b" in blocked(plan(table(), [swapped], RUNNING))
 
 
@@ -115,8 +114,8 @@ def test_room_on_the_esp_counts_what_leaves_and_what_stays_free() -> None:
 
 def test_an_armed_slot_is_found_by_its_root_hash_and_looks_like_the_other() -> None:
     armed = armed_table(table(), "b", OTHER)
-    assert active_slot(armed, OTHER) == "b"
-    assert active_slot(armed, RUNNING) == "a"
+    assert slot_of(armed, OTHER) == "b"
+    assert slot_of(armed, RUNNING) == "a"
     attributes = {p.label: p.attributes for p in armed.partitions}
     assert attributes["root-b"] == attributes["root-a"] == 1 << 60
 
@@ -146,7 +145,7 @@ REPAIRS: dict[str, tuple[list[KnownEntry], tuple[Repair, ...]]] = {
         [OWN, known("linux.efi", OTHER)],
         (Remove(known("linux.efi", OTHER)),),
     ),
-    "a damaged proven entry would hang the loader": (
+    "a damaged good entry would hang the loader": (
         [OWN, known("twinkeel_0.9.0.efi", "")],
         (Remove(known("twinkeel_0.9.0.efi", "")),),
     ),
@@ -171,22 +170,22 @@ def test_the_esp_is_put_in_order(rule: str) -> None:
     assert repairs(entries, RUNNING) == expected
 
 
-def test_rolling_back_gives_the_running_entry_up() -> None:
-    assert roll_back([OWN, PASSIVE], RUNNING) == Return(OWN, "0.9.0", OTHER)
+def test_a_rollback_marks_the_running_entry_bad() -> None:
+    assert roll_back([OWN, PASSIVE], RUNNING) == Rollback(OWN, "0.9.0", OTHER)
 
 
 @pytest.mark.parametrize("name", ["twinkeel_0.9.0+3-0.efi", "twinkeel_0.9.0+0-3.efi"])
-def test_a_version_that_is_not_proven_is_nothing_to_go_back_to(name: str) -> None:
-    assert "no proven version" in blocked(roll_back([OWN, known(name, OTHER)], RUNNING))
+def test_a_version_that_is_not_good_is_nothing_to_go_back_to(name: str) -> None:
+    assert "no good version" in blocked(roll_back([OWN, known(name, OTHER)], RUNNING))
 
 
 def test_a_damaged_version_is_nothing_to_go_back_to() -> None:
     damaged = known("twinkeel_0.9.0.efi", "")
-    assert "no proven version" in blocked(roll_back([OWN, damaged], RUNNING))
+    assert "no good version" in blocked(roll_back([OWN, damaged], RUNNING))
 
 
 @pytest.mark.parametrize("entries", [[PASSIVE], [known("TWINKE~1.EFI", RUNNING), PASSIVE]])
-def test_an_entry_that_is_not_there_cannot_be_given_up(entries: list[KnownEntry]) -> None:
+def test_an_entry_that_is_not_there_cannot_be_marked_bad(entries: list[KnownEntry]) -> None:
     assert "carry the running version" in blocked(roll_back(entries, RUNNING))
 
 

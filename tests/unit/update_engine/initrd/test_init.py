@@ -7,7 +7,7 @@ import pytest
 
 from hostio.system.programs import Ended
 from osmodel import bootlog, partitions, slotstate
-from osmodel.bootlog import Ledger, Stage
+from osmodel.bootlog import BootLog, Stage
 from osmodel.faults import HostFailure, UntrustedData
 from osmodel.slotstate import SlotState
 from tests.fakes.clock import StoppedClock
@@ -15,7 +15,7 @@ from tests.fakes.machine import BOOT_ID, IN_A, IN_B, MIB, RamMachine, ext4_head
 from tests.unit.osmodel.test_uki import image as kernel_image
 from update_engine.initrd import init
 
-LEDGER = "lib/update-engine/starts.json"
+BOOT_LOG = "lib/update-engine/starts.json"
 
 
 @pytest.fixture
@@ -44,15 +44,15 @@ def names(machine: RamMachine) -> list[str]:
     return sorted(path.name for path in (machine.esp / "EFI/Linux").iterdir())
 
 
-def ledger(machine: RamMachine) -> Ledger:
-    return bootlog.parse((machine.var / LEDGER).read_text())
+def log(machine: RamMachine) -> BootLog:
+    return bootlog.parse((machine.var / BOOT_LOG).read_text())
 
 
 def with_failures(machine: RamMachine, count: int, root_hash: str = IN_A) -> None:
-    past = Ledger()
+    past = BootLog()
     for number in range(count):
         past = past.begun(root_hash, f"past-{number}")
-    path = machine.var / LEDGER
+    path = machine.var / BOOT_LOG
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(bootlog.encode(past))
 
@@ -62,7 +62,7 @@ def facts(machine: RamMachine) -> dict[str, object]:
     return dict(json.loads(path.read_text()))
 
 
-def test_a_start_opens_the_slot_of_its_root(machine: RamMachine) -> None:
+def test_a_boot_opens_the_slot_of_its_root(machine: RamMachine) -> None:
     init.run(machine.world)
     (target,) = machine.kernel.mapped
     assert target.sectors == 64
@@ -94,16 +94,16 @@ def test_the_kernels_file_systems_go_along(machine: RamMachine) -> None:
     assert [line.rpartition("/")[2] for line in moved] == ["var", "proc", "sys", "dev", "run"]
 
 
-def test_a_start_is_written_down_as_far_as_it_came(machine: RamMachine) -> None:
+def test_a_boot_is_written_down_as_far_as_it_came(machine: RamMachine) -> None:
     init.run(machine.world)
-    assert ledger(machine).stage_of(BOOT_ID) is Stage.USERSPACE
+    assert log(machine).stage_of(BOOT_ID) is Stage.USERSPACE
 
 
-def test_a_start_is_written_down_before_the_root_is_touched(machine: RamMachine) -> None:
+def test_a_boot_is_written_down_before_the_root_is_touched(machine: RamMachine) -> None:
     machine.kernel.refuses.add("root")
     with pytest.raises(HostFailure, match="device-mapper"):
         init.run(machine.world)
-    assert ledger(machine).stage_of(BOOT_ID) is Stage.INITRD
+    assert log(machine).stage_of(BOOT_ID) is Stage.INITRD
 
 
 def test_a_command_line_without_root_is_refused(machine: RamMachine) -> None:
@@ -145,7 +145,7 @@ def test_a_hash_tree_that_is_no_tree_is_refused(machine: RamMachine) -> None:
         init.run(machine.world)
 
 
-# The first start
+# The first boot
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def fresh(tmp_path: Path) -> RamMachine:
     return RamMachine(tmp_path, state_mib=0)
 
 
-def test_the_first_start_makes_the_state_with_the_tools_of_the_root(fresh: RamMachine) -> None:
+def test_the_first_boot_makes_the_state_with_the_tools_of_the_root(fresh: RamMachine) -> None:
     init.run(fresh.world)
     assert fresh.kernel.calls == [
         (
@@ -167,7 +167,7 @@ def test_the_first_start_makes_the_state_with_the_tools_of_the_root(fresh: RamMa
             str(fresh.paths.dev / "vda"),
         )
     ]
-    assert ledger(fresh).stage_of(BOOT_ID) is Stage.USERSPACE
+    assert log(fresh).stage_of(BOOT_ID) is Stage.USERSPACE
     assert facts(fresh)["state"] == {"durable": True, "made": True, "repaired": False}
 
 
@@ -177,13 +177,13 @@ def test_what_the_tools_needed_is_taken_away_again(fresh: RamMachine) -> None:
     assert not left
 
 
-def test_a_failed_repart_fails_the_start(fresh: RamMachine) -> None:
+def test_a_failed_repart_fails_the_boot(fresh: RamMachine) -> None:
     fresh.kernel.programs["systemd-repart"] = lambda *_: Ended(1, "no room")
     with pytest.raises(HostFailure, match="systemd-repart ended with 1: no room"):
         init.run(fresh.world)
 
 
-def test_a_repart_that_made_nothing_fails_the_start(fresh: RamMachine) -> None:
+def test_a_repart_that_made_nothing_fails_the_boot(fresh: RamMachine) -> None:
     fresh.kernel.programs["systemd-repart"] = lambda *_: Ended(0, "")
     with pytest.raises(HostFailure, match="made no state partition"):
         init.run(fresh.world)
@@ -206,7 +206,7 @@ def test_a_clean_state_is_checked_and_mounted(machine: RamMachine) -> None:
     assert machine.kernel.calls == [("/usr/sbin/e2fsck", "-p", str(machine.node("state")))]
 
 
-def test_a_small_repair_is_told(machine: RamMachine) -> None:
+def test_a_small_repair_is_shown(machine: RamMachine) -> None:
     machine.check_status = [1]
     init.run(machine.world)
     assert "state repaired: -p said 1" in machine.journal
@@ -228,7 +228,7 @@ def test_state_that_cannot_be_mounted_is_never_formatted(machine: RamMachine) ->
     assert {call[0] for call in machine.kernel.calls} == {"/usr/sbin/e2fsck"}
 
 
-def test_an_operator_can_start_without_the_broken_state(machine: RamMachine) -> None:
+def test_an_operator_can_boot_without_the_broken_state(machine: RamMachine) -> None:
     machine.set_command_line(f"roothash={IN_A} twinkeel.state=volatile")
     machine.kernel.refuses.add(str(machine.node("state")))
     state = machine.paths.state
@@ -239,26 +239,26 @@ def test_an_operator_can_start_without_the_broken_state(machine: RamMachine) -> 
     assert facts(machine)["state"] == {"durable": False, "made": False, "repaired": False}
 
 
-def test_a_start_is_counted_on_a_full_disk(machine: RamMachine) -> None:
+def test_a_boot_is_counted_on_a_full_disk(machine: RamMachine) -> None:
     with_failures(machine, 1)
-    (machine.var / LEDGER).with_name(".starts.json.new").mkdir()
+    (machine.var / BOOT_LOG).with_name(".starts.json.new").mkdir()
     init.run(machine.world)
-    assert ledger(machine).stage_of(BOOT_ID) is Stage.USERSPACE
+    assert log(machine).stage_of(BOOT_ID) is Stage.USERSPACE
 
 
-def test_a_full_state_does_not_stop_the_start(machine: RamMachine) -> None:
+def test_a_full_state_does_not_stop_the_boot(machine: RamMachine) -> None:
     (machine.var / "lib").write_text("a file where a directory belongs")
     init.run(machine.world)
-    assert "this start is not counted" in machine.journal
+    assert "this boot is not counted" in machine.journal
     assert machine.kernel.mapped
 
 
-def test_a_garbled_ledger_is_begun_anew(machine: RamMachine) -> None:
-    path = machine.var / LEDGER
+def test_a_garbled_boot_log_is_begun_anew(machine: RamMachine) -> None:
+    path = machine.var / BOOT_LOG
     path.parent.mkdir(parents=True)
     path.write_bytes(b"\xff\x00garbage")
     init.run(machine.world)
-    assert len(ledger(machine).starts) == 1
+    assert len(log(machine).boots) == 1
 
 
 # Growing
@@ -286,7 +286,7 @@ def test_a_disk_that_kept_its_size_is_left_alone(machine: RamMachine) -> None:
     assert not machine.kernel.grown
 
 
-def test_a_failure_to_grow_does_not_stop_the_start(machine: RamMachine) -> None:
+def test_a_failure_to_grow_does_not_stop_the_boot(machine: RamMachine) -> None:
     with (machine.paths.dev / "vda").open("r+b") as disk:
         disk.truncate(400 * MIB)
     machine.plug_in()
@@ -295,7 +295,7 @@ def test_a_failure_to_grow_does_not_stop_the_start(machine: RamMachine) -> None:
     assert "state did not grow" in machine.journal
 
 
-# Giving a proven slot up
+# Marking a good slot bad
 
 
 @pytest.fixture
@@ -305,11 +305,11 @@ def failing(machine: RamMachine) -> RamMachine:
     return machine
 
 
-def test_five_failed_starts_give_the_proven_slot_up(failing: RamMachine) -> None:
+def test_five_failed_boots_mark_the_good_slot_bad(failing: RamMachine) -> None:
     with pytest.raises(init.Restart):
         init.run(failing.world)
     assert names(failing) == ["twinkeel_1.0.efi", "twinkeel_1.1+0-5.efi"]
-    (record,) = ledger(failing).unblessed
+    (record,) = log(failing).marked_bad
     assert (record.entry, record.root_hash) == ("twinkeel_1.1.efi", IN_A)
     assert not failing.kernel.mapped
 
@@ -322,7 +322,7 @@ def test_after_giving_up_the_machine_does_not_do_it_again(failing: RamMachine) -
     assert names(failing) == ["twinkeel_1.0.efi", "twinkeel_1.1+0-5.efi"]
 
 
-def test_four_failed_starts_are_not_enough(machine: RamMachine) -> None:
+def test_four_failed_boots_are_not_enough(machine: RamMachine) -> None:
     put_entries(machine, **{"1.0": IN_B, "1.1": IN_A})
     with_failures(machine, 4)
     init.run(machine.world)
@@ -377,13 +377,13 @@ def slots(machine: RamMachine) -> SlotState | None:
     return slotstate.read([(machine.esp / name).read_bytes() for name in slotstate.COPIES]).state
 
 
-def test_a_slot_that_u_boot_starts_is_given_up_in_its_state(machine: RamMachine) -> None:
+def test_a_slot_that_u_boot_starts_is_marked_bad_in_its_state(machine: RamMachine) -> None:
     put_slots(machine, SlotState(4, "a", "good", "good"))
     with_failures(machine, 5)
     with pytest.raises(init.Restart):
         init.run(machine.world)
     assert slots(machine) == SlotState(5, "b", "0", "good")
-    (record,) = ledger(machine).unblessed
+    (record,) = log(machine).marked_bad
     assert (record.entry, record.root_hash) == ("twinkeel_a.efi", IN_A)
 
 
@@ -398,7 +398,7 @@ def test_u_boot_keeps_a_slot_without_a_better_one(
     assert slots(machine) == state
 
 
-def test_a_torn_slot_state_does_not_keep_a_slot_from_being_given_up(machine: RamMachine) -> None:
+def test_a_torn_slot_state_does_not_keep_a_slot_from_being_marked_bad(machine: RamMachine) -> None:
     put_slots(machine, SlotState(4, "a", "good", "good"))
     (machine.esp / slotstate.COPIES[0]).write_bytes(b"torn")
     with_failures(machine, 5)
@@ -407,10 +407,10 @@ def test_a_torn_slot_state_does_not_keep_a_slot_from_being_given_up(machine: Ram
     assert slots(machine) == SlotState(5, "b", "0", "good")
 
 
-def test_an_esp_that_cannot_be_mounted_does_not_stop_the_start(failing: RamMachine) -> None:
+def test_an_esp_that_cannot_be_mounted_does_not_stop_the_boot(failing: RamMachine) -> None:
     failing.kernel.refuses.add(str(failing.node(partitions.ESP)))
     init.run(failing.world)
-    assert "cannot be given up" in failing.journal
+    assert "cannot be marked bad" in failing.journal
 
 
 def test_failures_of_the_other_root_do_not_count(machine: RamMachine) -> None:

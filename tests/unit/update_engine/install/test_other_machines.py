@@ -40,13 +40,13 @@ def is_untouched(system: RamSystem, mine: str) -> bool:
         not any(written)
         and not system.esp.changes
         and (after.table, after.files, after.small) == (before.table, before.files, before.small)
-        and system.world.memory.state().writing is None
-        and system.world.memory.state().armed is None
+        and system.world.store.state().writing is None
+        and system.world.store.state().armed is None
     )
 
 
 @pytest.mark.parametrize(("mine", "theirs"), PAIRS)
-def test_a_foreign_payload_from_a_stick_is_refused(mine: str, theirs: str, tmp_path: Path) -> None:
+def test_a_foreign_payload_file_is_refused(mine: str, theirs: str, tmp_path: Path) -> None:
     system = machine(mine)
     path = tmp_path / "full.payload"
     path.write_bytes(bytes(signed_payload(release("1.0.1", theirs, 1))))

@@ -40,7 +40,7 @@ def test_the_digest_is_what_was_signed() -> None:
 
 
 @pytest.mark.parametrize("threshold", [0, -1])
-def test_a_threshold_of_nobody_is_refused(threshold: int) -> None:
+def test_a_threshold_of_no_key_is_refused(threshold: int) -> None:
     with pytest.raises(UntrustedData, match="threshold"):
         verify(trust(threshold), DIGEST, signatures(KEYS, DIGEST))
 

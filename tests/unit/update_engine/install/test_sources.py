@@ -47,7 +47,7 @@ def test_a_newer_release_without_a_fitting_payload_does_not_hide_an_older_one(
     shelf: type[Shelf],
 ) -> None:
     system = RamSystem(factory_media())
-    state = system.world.memory.state()
+    state = system.world.store.state()
     found = FromRepository(shelf(NEW, NEXT)).find(host_of(system.world, state))
     assert found.choice.release == (NEXT if shelf is Shelf else NEW).release
     assert found.size == 1000

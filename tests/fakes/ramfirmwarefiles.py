@@ -7,7 +7,7 @@ from osmodel.faults import HostFailure
 from tests.fakes.ramdisk import Power
 
 
-class RamBootFiles:
+class RamFirmwareFiles:
     """Files in the top directory, and those staged below it.
 
     Args:
@@ -33,7 +33,7 @@ class RamBootFiles:
         self._loses = loses
 
     @contextmanager
-    def mounted(self) -> Iterator["RamBootFiles"]:
+    def mounted(self) -> Iterator["RamFirmwareFiles"]:
         yield self
 
     def sizes(self) -> Mapping[str, int]:
