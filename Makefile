@@ -1,50 +1,56 @@
-# The commands of this project. `make demo` and `make test` install what they need.
+# The commands of this project; `make help` lists them. They install what they need.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-arm check unit setup apt bench clean
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all unit check setup apt bench clean
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 # make demo, make demo ARCH=arm64, make demo PLATFORM=raspberrypi
 ARCH ?=
 PLATFORM ?=
-demo: setup
+demo: setup ## Build an OS, boot it, update it, break it and watch it recover (ARCH=, PLATFORM=)
 	$(BIN)/python -m tests.qemu.demo $(if $(ARCH),--arch $(ARCH)) $(if $(PLATFORM),--platform $(PLATFORM))
 
-test: setup check
-	$(BIN)/pytest tests/unit tests/fault tests/interop tests/qemu
+test: setup check ## Run the checks and all tests that fit into an hour on two cores without KVM
+	$(BIN)/pytest @setup/test-arguments
 
-# All stories again on the other machines; `make test` has what proves most.
-STORIES = $(addprefix tests/qemu/,test_life.py test_bad_versions.py test_node.py)
-test-arm: setup
-	$(BIN)/pytest $(STORIES) --target arm64
-	$(BIN)/pytest $(STORIES) --target raspberrypi
+# Also what proves least per minute: builds repeated by an emulator, and the scenarios of
+# every machine on the other machines.
+SCENARIOS := $(addprefix tests/qemu/,test_lifecycle.py test_bad_versions.py test_node.py)
+test-all: setup check ## Run every test, on every machine (hours)
+	$(BIN)/pytest tests
+	$(BIN)/pytest $(SCENARIOS) --target arm64
+	$(BIN)/pytest $(SCENARIOS) --target raspberrypi
 
-setup: apt $(VENV)/.complete
+unit: $(VENV)/.complete ## Run the fast tests, on all cores (a minute)
+	$(BIN)/pytest tests/unit tests/fault -m "not slow" --numprocesses auto --quiet
+
+check: $(VENV)/.complete ## Check format, lint, types and import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+setup: apt $(VENV)/.complete ## Install what the other commands need
 
 # Debian and Ubuntu packages; nothing is asked of apt when all are there.
 apt:
 	@setup/apt-packages
 
+# Exactly the lock: a resolver that may look beyond it fails once a newer release is out.
 $(VENV)/.complete: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-check: $(VENV)/.complete
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-
-unit: $(VENV)/.complete
-	$(BIN)/pytest tests/unit tests/fault
-
-# Measurements against real peers; an hour without hardware acceleration.
 RELEASE = out/bench/$(1)-x86_64-1.0.0
-bench: setup
+bench: setup ## Measure against real peers (an hour without KVM)
 	$(BIN)/build-image images/minimal --out out/bench
 	$(BIN)/build-image images/node --out out/bench
 	$(BIN)/python -m bench.build --downloads --payload
@@ -53,5 +59,5 @@ bench: setup
 	$(BIN)/python -m bench.boot $(call RELEASE,minimal)
 	$(BIN)/python -m bench.memory $(call RELEASE,node)
 
-clean:
-	rm -rf out .mypy_cache .ruff_cache .pytest_cache
+clean: ## Remove what was built and the caches of the checkers
+	rm -rf out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -50,6 +50,7 @@ class Traits:
             the machine has no other.
         flash: firmware and the template of its variables, in the tools tree.
         bios: firmware that keeps nothing, in the tools tree.
+        emulated_kernel_args: what the kernel must be told where it is emulated.
         device_tree: the board's file on the image's boot partition; a machine that has
             one is started as the board's own firmware would, and has no bus of virtual
             devices.
@@ -63,6 +64,7 @@ class Traits:
     qemu: str
     machine: str
     emulated_cpu: str = ""
+    emulated_kernel_args: tuple[str, ...] = ()
     flash: tuple[Path, Path] | None = None
     bios: Path | None = None
     device_tree: str = ""
@@ -85,14 +87,23 @@ _ARM_U_BOOT = Path("/usr/lib/u-boot/qemu_arm64/u-boot.bin")
 # Modern enough for every x86-64 distribution, and a third faster to emulate than
 # everything the emulator could offer ("max").
 _X86_CPU = "Nehalem"
+# On a busy host the emulated timer can be late, and Linux then panics with "IO-APIC +
+# timer doesn't work". Guests of KVM leave the check out by themselves.
+_X86_KERNEL_ARGS = ("no_timer_check",)
 # The cores of a Raspberry Pi 4; later ones sign pointers, which is slow to emulate.
 _ARM_CPU = "cortex-a72"
 
 TRAITS: Mapping[Board, Traits] = {
     Board.PC: Traits(
-        Target(), "qemu-system-x86_64", "q35,smm=off", _X86_CPU, _OVMF, patience=900.0
+        Target(),
+        "qemu-system-x86_64",
+        "q35,smm=off",
+        _X86_CPU,
+        _X86_KERNEL_ARGS,
+        flash=_OVMF,
+        patience=900.0,
     ),
-    Board.VIRT: Traits(Target("arm64"), _ARM, _VIRT, _ARM_CPU, _AAVMF),
+    Board.VIRT: Traits(Target("arm64"), _ARM, _VIRT, _ARM_CPU, flash=_AAVMF),
     Board.U_BOOT: Traits(_PI, _ARM, _VIRT, _ARM_CPU, bios=_ARM_U_BOOT),
     Board.RASPI3B: Traits(
         _PI,

@@ -44,7 +44,7 @@ def _virtual_devices(hardware: Hardware, files: MachineFiles) -> tuple[str, ...]
         *_report_port(files),
         # A guest that hangs is reset, as the watchdog of a real machine does.
         *("-device", "i6300esb", "-action", "watchdog=reset"),
-        *smbios.tables(hardware.smbios, hardware.credentials, hardware.kernel_args),
+        *smbios.tables(hardware.smbios, hardware.credentials, _kernel_args(hardware)),
     )
 
 
@@ -63,6 +63,11 @@ def _processor(hardware: Hardware) -> tuple[str, ...]:
         return ("-accel", "kvm", "-cpu", "host")
     emulated = hardware.traits.emulated_cpu
     return ("-accel", "tcg,thread=multi", *(("-cpu", emulated) if emulated else ()))
+
+
+def _kernel_args(hardware: Hardware) -> tuple[str, ...]:
+    emulated = hardware.accel is Accel.TCG
+    return (*(hardware.traits.emulated_kernel_args if emulated else ()), *hardware.kernel_args)
 
 
 def _firmware(hardware: Hardware, files: MachineFiles) -> tuple[str, ...]:

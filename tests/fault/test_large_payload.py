@@ -29,6 +29,8 @@ from update_engine.install.payloadreader import PayloadReader
 from update_engine.install.signatures import verify
 from update_engine.install.slotwriter import SlotWriter
 
+pytestmark = pytest.mark.slow
+
 GIB = 1 << 30
 PIECE = 1 << 20
 SIZE = 4 * GIB + 1

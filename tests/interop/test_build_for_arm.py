@@ -71,6 +71,7 @@ def facts(release: Path) -> dict[str, object]:
     return manifest
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("label", TARGETS)
 def test_emulated_builds_give_the_same_bits(
     usual: World, fresh: World, label: str, tmp_path: Path

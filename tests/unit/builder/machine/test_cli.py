@@ -101,7 +101,7 @@ def test_the_guest_finds_what_the_options_name(tmp_path: Path) -> None:
     assert f"readonly=on,file={seed}" in call
     assert "credential.binary:cloud-config.user-data=dXNlciBkYXRh" in call
     assert "type=1,manufacturer=Me" in call
-    assert "kernel-cmdline-extra=quiet" in call
+    assert "kernel-cmdline-extra=no_timer_check quiet" in call
     assert "guestfwd=tcp:169.254.169.254:80" in call
 
 

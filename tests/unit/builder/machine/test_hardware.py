@@ -112,7 +112,14 @@ def test_names_of_one_firmware_table_share_an_option() -> None:
 
 def test_words_for_the_kernel_go_to_the_stub_as_one_string() -> None:
     wanted = "type=11,value=io.systemd.stub.kernel-cmdline-extra=quiet a=b"
-    assert wanted in call(kernel_args=("quiet", "a=b"))
+    assert wanted in call(Accel.KVM, kernel_args=("quiet", "a=b"))
+
+
+def test_an_emulated_pc_does_not_panic_over_a_late_timer() -> None:
+    words = "kernel-cmdline-extra=no_timer_check"
+    assert f"{words} quiet" in call(kernel_args=("quiet",))
+    assert words not in call(Accel.KVM)
+    assert words not in call(board=Board.VIRT)
 
 
 def test_a_name_no_table_has_is_refused_with_those_that_exist() -> None:
