@@ -1,4 +1,4 @@
-"""Turns what a machine prints into a story of its start, with times."""
+"""Turns what a machine prints into a log of its boot, with times."""
 
 from __future__ import annotations
 

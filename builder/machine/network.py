@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from osmodel.faults import InvalidInput
 
 DEFAULT_NETWORK = ipaddress.IPv4Network("10.0.2.0/24")
-"""Where guests live unless a story needs other addresses."""
+"""Where guests live unless a scenario needs other addresses."""
 
 _SHORTEST, _LONGEST = 8, 27  # prefix lengths that leave room for what follows
 # Places in the network: QEMU's gateway and name server, and what DHCP gives the guest.

@@ -50,7 +50,7 @@ class ScriptedTools:
 def machine_world(
     tmp_path: Path, script: Script | None = None, *, status: int | None = None
 ) -> World:
-    """A world whose QEMU plays ``script`` at each start."""
+    """A world whose QEMU follows ``script`` at each start."""
     return World(
         tools=ScriptedTools(),
         runner=ScriptedRunner(ssh_keygen=_makes_a_key, ssh=b"hello\n"),

@@ -37,7 +37,7 @@ class ScriptedProcess:
 
 
 class ScriptedSpawner:
-    """Starts scripted processes; ``script`` plays what the program does at its start."""
+    """Starts scripted processes; ``script`` does what the program does at its start."""
 
     def __init__(self, script: Script | None = None, *, status: int | None = None) -> None:
         self.commands: list[Command] = []

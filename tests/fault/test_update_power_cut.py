@@ -1,8 +1,8 @@
 """The power fails at every operation of an update, a blessing and a rollback.
 
 Whatever each medium kept of its unflushed writes, the machine that comes back
-must start a whole version at once: the old one or the new one. Every story is
-told for both boot controls: entry names, and the slot state of U-Boot's script.
+must start a whole version at once: the old one or the new one. Every scenario is
+run for both boot controls: entry names, and the slot state of U-Boot's script.
 """
 
 import itertools
@@ -92,7 +92,7 @@ def after_good_boot(media: Media) -> Media:
 
 @cache
 def before(name: str, target: Target) -> Media:
-    """A machine at the beginning of a story."""
+    """A machine at the beginning of a scenario."""
     if name == "factory":
         return factory_media(release("1.0.0", target))
     if name == "older in the other slot":
@@ -116,7 +116,7 @@ def update_to_next(system: RamSystem) -> None:
     update_it(system)
 
 
-STORIES: dict[str, tuple[str, Act, set[str]]] = {
+SCENARIOS: dict[str, tuple[str, Act, set[str]]] = {
     "first update": ("factory", update_it, {"1.0.0", "1.0.1"}),
     "update over an old slot": ("older in the other slot", update_it, {"1.0.0", "1.0.1"}),
     "update over a bad slot": ("rolled back", update_to_next, {"1.0.0", "1.0.2"}),
@@ -130,46 +130,46 @@ STORIES: dict[str, tuple[str, Act, set[str]]] = {
 }
 
 
-def operations_of(story: str, control: str) -> int:
-    name, act, _ = STORIES[story]
+def operations_of(scenario: str, control: str) -> int:
+    name, act, _ = SCENARIOS[scenario]
     system = switched_on(before(name, TARGETS[control]))
     act(system)
     return system.power.operations
 
 
 CUTS = [
-    (story, control, cut_at)
-    for story in STORIES
+    (scenario, control, cut_at)
+    for scenario in SCENARIOS
     for control in TARGETS
-    for cut_at in range(operations_of(story, control))
+    for cut_at in range(operations_of(scenario, control))
 ]
 
 
-def cut(story: str, control: str, cut_at: int) -> list[Media]:
+def cut(scenario: str, control: str, cut_at: int) -> list[Media]:
     """Every machine that may be found after the cut."""
-    name, act, _ = STORIES[story]
+    name, act, _ = SCENARIOS[scenario]
     system = switched_on(before(name, TARGETS[control]), Power(cut_at))
     with pytest.raises(PowerCut):
         act(system)
     return list(itertools.islice(system.aftermaths(seed=cut_at), 400))
 
 
-@pytest.mark.parametrize(("story", "control", "cut_at"), CUTS)
-def test_a_whole_version_starts_after_the_cut(story: str, control: str, cut_at: int) -> None:
-    for media in cut(story, control, cut_at):
-        assert starts(media) in STORIES[story][2]
+@pytest.mark.parametrize(("scenario", "control", "cut_at"), CUTS)
+def test_a_whole_version_starts_after_the_cut(scenario: str, control: str, cut_at: int) -> None:
+    for media in cut(scenario, control, cut_at):
+        assert starts(media) in SCENARIOS[scenario][2]
 
 
-@pytest.mark.parametrize(("story", "control", "cut_at"), CUTS)
-def test_every_entry_that_could_start_is_whole(story: str, control: str, cut_at: int) -> None:
-    for media in cut(story, control, cut_at):
+@pytest.mark.parametrize(("scenario", "control", "cut_at"), CUTS)
+def test_every_entry_that_could_start_is_whole(scenario: str, control: str, cut_at: int) -> None:
+    for media in cut(scenario, control, cut_at):
         for name in media.files:
             assert starts_by(media, name) in SEEDS
 
 
-@pytest.mark.parametrize(("story", "control", "cut_at"), CUTS[::2])
-def test_the_machine_goes_on_after_the_cut(story: str, control: str, cut_at: int) -> None:
-    outcomes = cut(story, control, cut_at)
+@pytest.mark.parametrize(("scenario", "control", "cut_at"), CUTS[::2])
+def test_the_machine_goes_on_after_the_cut(scenario: str, control: str, cut_at: int) -> None:
+    outcomes = cut(scenario, control, cut_at)
     for media in outcomes[:: max(len(outcomes) // 6, 1)]:
         came_back = after_good_boot(media)
         assert starts(came_back) == starts(media)
@@ -179,13 +179,13 @@ def test_the_machine_goes_on_after_the_cut(story: str, control: str, cut_at: int
         assert starts(after_good_boot(system.off())) == "1.0.2"
 
 
-@pytest.mark.parametrize(("story", "control", "cut_at"), CUTS)
+@pytest.mark.parametrize(("scenario", "control", "cut_at"), CUTS)
 def test_nothing_is_quarantined_for_a_power_cut_during_an_update(
-    story: str, control: str, cut_at: int
+    scenario: str, control: str, cut_at: int
 ) -> None:
-    if "update" not in story:
+    if "update" not in scenario:
         return
-    for media in cut(story, control, cut_at)[:8]:
+    for media in cut(scenario, control, cut_at)[:8]:
         system = switched_on(media)
         before_it = {one.root_hash for one in system.world.store.state().quarantined}
         steps.run(["assess"], system.world)
@@ -277,8 +277,8 @@ def test_a_table_that_cannot_be_written_arms_nothing() -> None:
 def test_a_kernel_image_is_never_seen_half_written() -> None:
     images = {
         uki
-        for story, control, cut_at in CUTS
-        for media in cut(story, control, cut_at)
+        for scenario, control, cut_at in CUTS
+        for media in cut(scenario, control, cut_at)
         for uki in media.files.values()
     }
     assert images == {

@@ -91,9 +91,9 @@ STATES: dict[str, Pair] = {
 }
 
 
-@pytest.mark.parametrize("story", STATES)
-def test_the_script_does_what_its_model_does(machine: UBootMachine, story: str) -> None:
-    copies = STATES[story]
+@pytest.mark.parametrize("scenario", STATES)
+def test_the_script_does_what_its_model_does(machine: UBootMachine, scenario: str) -> None:
+    copies = STATES[scenario]
     small = {name: copy for name, copy in zip(COPIES, copies, strict=True) if copy is not None}
     put_copies(machine, copies)
     slot, after = script(small, ["a", "b"])

@@ -1,6 +1,6 @@
 """Images of another architecture, built with this host's tools and emulator.
 
-One build uses the user's cache, as the stories on machines do, and one starts
+One build uses the user's cache, as the scenarios on machines do, and one starts
 from package files alone: an emulated step that does not repeat would show.
 """
 

@@ -23,32 +23,32 @@ from hostio.system.clock import SystemClock
 from osmodel.faults import Fault, HostFailure
 from osmodel.platforms import Platform, Target, check
 from tests.checkout import ROOT
-from tests.qemu.diary import Diary
-from tests.qemu.stage import Stage, until_gone
-from tests.qemu.workshop import Mirror, Workshop
+from tests.qemu.observations import Observations
+from tests.qemu.releases import Mirror, Releases
+from tests.qemu.testbed import Testbed, run_until_reboot
 
-_DEADLINE = 2400.0  # seconds for the slowest step, falling back from three bad starts
+_DEADLINE = 2400.0  # seconds for the slowest step, falling back from three bad boots
 _INDENT = " " * 11
 
 
 @dataclass(slots=True)
-class Narrator:
-    """Tells the story on the terminal, with the time since it began."""
+class Output:
+    """Prints the steps on the terminal, with the time since the first one."""
 
     clock: SystemClock = field(default_factory=SystemClock)
     started: float = field(init=False)
-    chapter: int = 0
+    headings: int = 0
 
     def __post_init__(self) -> None:
         self.started = self.clock.monotonic()
 
     def heading(self, text: str) -> None:
-        """A new chapter."""
-        self.chapter += 1
-        sys.stdout.write(f"\n{self.chapter}. {text}\n")
+        """The next step, numbered."""
+        self.headings += 1
+        sys.stdout.write(f"\n{self.headings}. {text}\n")
         sys.stdout.flush()
 
-    def say(self, text: str) -> None:
+    def line(self, text: str) -> None:
         """A line, with its time."""
         seconds = self.clock.monotonic() - self.started
         minutes, rest = divmod(int(seconds), 60)
@@ -58,11 +58,11 @@ class Narrator:
         sys.stdout.flush()
 
 
-def follow(guest: Machine, narrator: Narrator) -> Report:
-    """Tell how the machine starts, until it is ready."""
+def follow(guest: Machine, output: Output) -> Report:
+    """Print how the machine boots, until it is ready."""
     found: list[Report] = []
     follower = Follower(
-        lambda: guest.text, lambda name, detail: narrator.say(milestone(name, detail, 0).text)
+        lambda: guest.text, lambda name, detail: output.line(milestone(name, detail, 0).text)
     )
 
     def look() -> bool:
@@ -73,7 +73,7 @@ def follow(guest: Machine, narrator: Narrator) -> Report:
         return bool(found)
 
     guest.wait_for(look, "to be ready", _DEADLINE)
-    narrator.say(f"ready: version {found[0].version} runs from slot {found[0].slot}")
+    output.line(f"ready: version {found[0].version} runs from slot {found[0].slot}")
     return found[0]
 
 
@@ -89,75 +89,75 @@ def expect(report: Report, version: str, slot: str) -> None:
         )
 
 
-def tell(stage: Stage, narrator: Narrator) -> None:
-    """The story."""
-    shop = stage.workshop
-    narrator.say(f"it is in {shop.home / 'repository'}, its throw-away keys beside it")
-    narrator.heading("Build version 1.0.0, and 1.0.1 that will update it")
-    first = shop.build("1.0.0", publishable=False)
-    narrator.say(f"built {first}")
-    second = shop.build("1.0.1")
-    narrator.say(f"built {second}")
-    mirror = shop.mirror(stage.directory)
-    with stage.machine(first, mirror) as guest:
-        narrator.heading("Boot 1.0.0")
-        narrator.say(f"QEMU's {stage.board} with {stage.accel.accel}: {stage.accel.reason}")
+def demonstrate(testbed: Testbed, output: Output) -> None:
+    """Build, boot, update, and fall back."""
+    releases = testbed.releases
+    output.line(f"it is in {releases.home / 'repository'}, its throw-away keys beside it")
+    output.heading("Build version 1.0.0, and 1.0.1 that will update it")
+    first = releases.build("1.0.0", publishable=False)
+    output.line(f"built {first}")
+    second = releases.build("1.0.1")
+    output.line(f"built {second}")
+    mirror = releases.mirror(testbed.directory)
+    with testbed.machine(first, mirror) as guest:
+        output.heading("Boot 1.0.0")
+        output.line(f"QEMU's {testbed.board} with {testbed.accel.accel}: {testbed.accel.reason}")
         guest.start()
-        expect(follow(guest, narrator), "1.0.0", "a")
-        narrator.say(guest.ssh("update-ctl status"))
+        expect(follow(guest, output), "1.0.0", "a")
+        output.line(guest.ssh("update-ctl status"))
 
-        narrator.heading("Publish 1.0.1, signed by two of three keys; the machine updates itself")
-        publish(mirror, second, narrator)
-        update(guest, narrator)
-        expect(follow(guest, narrator), "1.0.1", "b")
-        narrator.say(guest.ssh("update-ctl status"))
+        output.heading("Publish 1.0.1, signed by two of three keys; the machine updates itself")
+        publish(mirror, second, output)
+        update(guest, output)
+        expect(follow(guest, output), "1.0.1", "b")
+        output.line(guest.ssh("update-ctl status"))
 
-        narrator.heading("Publish 1.0.2, which is broken: its health check always fails")
-        publish(mirror, shop.build("1.0.2", "ill"), narrator)
-        update(guest, narrator)
-        fall_back(guest, narrator)
+        output.heading("Publish 1.0.2, which is broken: its health check always fails")
+        publish(mirror, releases.build("1.0.2", "unhealthy"), output)
+        update(guest, output)
+        fall_back(guest, output)
         guest.shutdown()
 
 
-def fall_back(guest: Machine, narrator: Narrator) -> None:
-    """Tell how the machine gives up 1.0.2, and what it says about it.
+def fall_back(guest: Machine, output: Output) -> None:
+    """Print how the machine gives up 1.0.2, and what it says about it.
 
     Raises:
         HostFailure: it runs something else, or would install 1.0.2 again.
     """
-    report = follow(guest, narrator)
+    report = follow(guest, output)
     expect(report, "1.0.1", "b")
-    narrator.heading("It fell back. What does the machine say?")
-    narrator.say(guest.ssh("update-ctl status"))
-    narrator.say(guest.ssh("update-ctl why"))
+    output.heading("It fell back. What does the machine say?")
+    output.line(guest.ssh("update-ctl status"))
+    output.line(guest.ssh("update-ctl why"))
     if "1.0.2" not in str(report.status.get("quarantined")):
         raise HostFailure("1.0.2 is not in quarantine")
 
 
-def publish(mirror: Mirror, release: Path, narrator: Narrator) -> None:
-    """Offer a release to the machine."""
+def publish(mirror: Mirror, release: Path, output: Output) -> None:
+    """Publish a release for the machine."""
     mirror.publish(release)
-    narrator.say(f"published {release.name}")
+    output.line(f"published {release.name}")
 
 
-def update(guest: Machine, narrator: Narrator) -> None:
-    """Have the machine install what the mirror offers, and restart into it."""
-    narrator.say("$ update-ctl apply --reboot")
-    until_gone(guest, "update-ctl apply --reboot")
-    narrator.say("installed and read back; the machine restarts")
+def update(guest: Machine, output: Output) -> None:
+    """Have the machine install what the mirror offers, and reboot into it."""
+    output.line("$ update-ctl apply --reboot")
+    run_until_reboot(guest, "update-ctl apply --reboot")
+    output.line("installed and read back; the machine reboots")
 
 
 @contextmanager
-def staged(world: World, target: Target) -> Iterator[Stage]:
-    """A stage for the demo in a directory of its own."""
+def testbed_for(world: World, target: Target) -> Iterator[Testbed]:
+    """A testbed for the demo, in a directory of its own."""
     with tempfile.TemporaryDirectory(prefix="twinkeel-") as name:
         place = Path(name) / "demo"
         place.mkdir()
-        workshop = Workshop(ROOT / "out" / "demo", target)
+        releases = Releases(ROOT / "out" / "demo", target)
         board = boards.choose(target, None)
         accel = choose("auto", world, place, board)
-        diary = Diary(place / "diary.txt")
-        yield Stage("demo", workshop, world, board, accel, place, diary)
+        observed = Observations(place / "observed.txt")
+        yield Testbed("demo", releases, world, board, accel, place, observed)
 
 
 def wanted_target(arguments: Sequence[str]) -> Target:
@@ -177,13 +177,13 @@ def wanted_target(arguments: Sequence[str]) -> Target:
 
 
 def main() -> int:
-    """Tell the story; 0 if it ended well."""
-    narrator = Narrator()
+    """Run the demo; 0 if it ended well."""
+    output = Output()
     try:
         target = wanted_target(sys.argv[1:])
-        narrator.heading("Make an update repository; two of three keys must sign a release")
-        with staged(local_world(), target) as stage:
-            tell(stage, narrator)
+        output.heading("Make an update repository; two of three keys must sign a release")
+        with testbed_for(local_world(), target) as testbed:
+            demonstrate(testbed, output)
     except Fault as fault:
         sys.stderr.write(f"demo: {fault}\n")
         if fault.hint:
@@ -191,7 +191,7 @@ def main() -> int:
         return fault.exit_status
     except KeyboardInterrupt:
         return 130
-    narrator.say("The machine was built, booted, updated itself and survived a bad update.")
+    output.line("The machine was built, booted, updated itself and survived a bad update.")
     return 0
 
 

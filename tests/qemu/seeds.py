@@ -1,4 +1,4 @@
-"""What the machines of the first-boot stories are configured by."""
+"""User data for the first-boot scenarios."""
 
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText

@@ -1,7 +1,7 @@
 """The image for the nodes of a cluster."""
 
-from tests.qemu.diary import Diary
-from tests.qemu.test_life import SYSTEM_PROGRAMS
+from tests.qemu.observations import Observations
+from tests.qemu.test_lifecycle import SYSTEM_PROGRAMS
 
 
 def rows(listing: str) -> list[tuple[int, str]]:
@@ -15,32 +15,32 @@ def rows(listing: str) -> list[tuple[int, str]]:
     return found
 
 
-def test_a_node_starts(node: Diary) -> None:
-    status = node.status("start")
+def test_a_node_boots_healthy(node: Observations) -> None:
+    status = node.status("boot")
     assert (status["version"], status["image"], status["health"]) == ("1.0.0", "node", "healthy")
 
 
-def test_a_node_runs_the_system_and_etcd_and_nothing_else(node: Diary) -> None:
-    names = {name for _, name in rows(node.text("start: programs"))}
+def test_a_node_runs_the_system_and_etcd_and_nothing_else(node: Observations) -> None:
+    names = {name for _, name in rows(node.text("boot: programs"))}
     assert names <= SYSTEM_PROGRAMS | {"etcd"}
 
 
-def test_no_python_stays_in_memory(node: Diary) -> None:
-    names = {name for _, name in rows(node.text("start: programs"))}
+def test_no_python_stays_in_memory(node: Observations) -> None:
+    names = {name for _, name in rows(node.text("boot: programs"))}
     assert not {name for name in names if name.startswith("python")}
 
 
-def test_no_unit_fails_on_a_node(node: Diary) -> None:
-    assert node.text("start: failed units").strip() == ""
+def test_no_unit_fails_on_a_node(node: Observations) -> None:
+    assert node.text("boot: failed units").strip() == ""
 
 
-def test_etcd_keeps_a_key(node: Diary) -> None:
-    assert node.text("start: etcd").split() == ["OK", "greeting", "hello"]
+def test_etcd_keeps_a_key(node: Observations) -> None:
+    assert node.text("boot: etcd").split() == ["OK", "greeting", "hello"]
 
 
-def test_the_docker_command_is_there(node: Diary) -> None:
-    assert "crun" in node.text("start: docker")
+def test_the_docker_command_is_there(node: Observations) -> None:
+    assert "crun" in node.text("boot: docker")
 
 
-def test_a_container_runs(node: Diary) -> None:
-    assert "contained" in node.text("start: container")
+def test_a_container_runs(node: Observations) -> None:
+    assert "contained" in node.text("boot: container")

@@ -1,4 +1,4 @@
-"""The life of one machine, with a QEMU that only plays a script."""
+"""The life of one machine, with a QEMU that only follows a script."""
 
 from dataclasses import replace
 from pathlib import Path

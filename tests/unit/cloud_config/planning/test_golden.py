@@ -39,7 +39,7 @@ def the_plan() -> Plan:
     return plan(request.document, NODE, (b"#!/bin/sh\ntrue\n",))
 
 
-def as_story(made: Plan) -> str:
+def as_text(made: Plan) -> str:
     lines: list[str] = []
     for action in made.actions:
         lines.append(f"{summary(action)}  [{action.origin}]")
@@ -50,10 +50,10 @@ def as_story(made: Plan) -> str:
 
 
 def test_the_plan_of_every_key_is_as_it_was_reviewed() -> None:
-    story = as_story(the_plan())
+    text = as_text(the_plan())
     if os.environ.get("REWRITE_GOLDEN"):
-        EXPECTED.write_text(story, encoding="utf-8")
-    assert story == EXPECTED.read_text(encoding="utf-8")
+        EXPECTED.write_text(text, encoding="utf-8")
+    assert text == EXPECTED.read_text(encoding="utf-8")
 
 
 def test_a_summary_never_shows_a_secret() -> None:

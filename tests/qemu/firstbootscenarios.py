@@ -1,4 +1,4 @@
-"""Stories of machines that are told at their start what to be. They observe; the tests judge."""
+"""Scenarios of machines that are configured at their first boot."""
 
 import contextlib
 import ipaddress
@@ -15,10 +15,10 @@ from osmodel.faults import HostFailure
 from tests.fakes.metadata.platforms import Ec2
 from tests.fakes.metadata.service import MetadataServer, serving, unwell
 from tests.qemu import seeds
-from tests.qemu.stage import Stage, restart
-from tests.qemu.workshop import Mirror
+from tests.qemu.releases import Mirror
+from tests.qemu.testbed import Testbed, reboot
 
-_LOOK = {
+_CONFIGURATION = {
     "journal": "journalctl --boot --no-pager --output=cat --unit='cloud-config-*'",
     "cloud-config": "cloud-config status --json || true",
     "hostname": "hostname",
@@ -51,10 +51,10 @@ _EC2_NAMES = {"system-manufacturer": "Amazon EC2", "system-product-name": "t3.mi
 
 
 @dataclass(frozen=True, slots=True)
-class _Scene:
-    """A disk, and what is put before the machines that start from it, one after the other."""
+class _Disk:
+    """A disk that machines with different sources of user data boot from, one after the other."""
 
-    stage: Stage
+    testbed: Testbed
     release: Path
     mirror: Mirror
 
@@ -66,101 +66,103 @@ class _Scene:
         credentials: Mapping[str, bytes] | None = None,
         server: MetadataServer | None = None,
     ) -> Iterator[Machine]:
-        """A machine of this disk with this put before it."""
+        """A machine with this disk and these sources of user data."""
 
-        def fit(usual: Hardware) -> Hardware:
-            fitted = replace(usual, memory_mib=_NODE_MEMORY, media=media)
-            fitted = replace(fitted, credentials=credentials or {})
+        def configure(usual: Hardware) -> Hardware:
+            configured = replace(usual, memory_mib=_NODE_MEMORY, media=media)
+            configured = replace(configured, credentials=credentials or {})
             if server is None:
-                return fitted
+                return configured
             service = Forward("169.254.169.254", 80, server.port)
-            return replace(fitted, network=_EC2_NETWORK, forwards=(service,), smbios=_EC2_NAMES)
+            return replace(configured, network=_EC2_NETWORK, forwards=(service,), smbios=_EC2_NAMES)
 
-        with self.stage.machine(self.release, self.mirror, fit) as guest:
+        with self.testbed.machine(self.release, self.mirror, configure) as guest:
             yield guest
 
     def key(self) -> str:
         """The public key of the machine's operator; the document's user gets the same."""
-        path = self.stage.directory / "key"
-        return make_key(self.stage.world.runner, path)
+        path = self.testbed.directory / "key"
+        return make_key(self.testbed.world.runner, path)
 
 
-def _scene(stage: Stage) -> _Scene:
-    release = stage.workshop.build("1.0.0", image="node", publishable=False)
-    return _Scene(stage, release, stage.workshop.mirror(stage.directory))
+def _disk(testbed: Testbed) -> _Disk:
+    release = testbed.releases.build("1.0.0", image="node", publishable=False)
+    return _Disk(testbed, release, testbed.releases.mirror(testbed.directory))
 
 
-def nocloud(stage: Stage) -> None:
-    """A medium labelled cidata; a restart; another instance on the same disk."""
-    scene, diary = _scene(stage), stage.diary
-    text = seeds.with_script(seeds.document("one", scene.key(), first=True))
-    medium = seeds.nocloud_iso(stage.world, stage.directory, "first", text)
-    with scene.machine(media=(medium,)) as guest:
+def nocloud(testbed: Testbed) -> None:
+    """A medium labelled cidata; a reboot; another instance on the same disk."""
+    disk, observed = _disk(testbed), testbed.observed
+    text = seeds.with_script(seeds.document("one", disk.key(), first=True))
+    medium = seeds.nocloud_iso(testbed.world, testbed.directory, "first", text)
+    with disk.machine(media=(medium,)) as guest:
         guest.start()
-        diary.ready("first start", guest.wait_ready())
-        diary.ask(guest, "first start", _LOOK)
-        diary.write("first start: login", _login(stage, guest))
+        observed.record_boot("first boot", guest.wait_ready())
+        observed.record_commands(guest, "first boot", _CONFIGURATION)
+        observed.record("first boot: login", _login(testbed, guest))
         guest.ssh("echo changed > /etc/example/settings.conf; usermod -p '*' keeper")
-        restart(guest)
-        diary.ready("second start", guest.wait_ready())
-        diary.ask(guest, "second start", _LOOK)
+        reboot(guest)
+        observed.record_boot("second boot", guest.wait_ready())
+        observed.record_commands(guest, "second boot", _CONFIGURATION)
         guest.shutdown()
-    text = seeds.with_script(seeds.document("two", scene.key()))
-    medium = seeds.nocloud_iso(stage.world, stage.directory, "second", text)
-    with scene.machine(media=(medium,)) as guest:
+    text = seeds.with_script(seeds.document("two", disk.key()))
+    medium = seeds.nocloud_iso(testbed.world, testbed.directory, "second", text)
+    with disk.machine(media=(medium,)) as guest:
         guest.start()
-        diary.ready("other instance", guest.wait_ready())
-        diary.ask(guest, "other instance", _LOOK)
+        observed.record_boot("other instance", guest.wait_ready())
+        observed.record_commands(guest, "other instance", _CONFIGURATION)
 
 
-def credential(stage: Stage) -> None:
+def credential(testbed: Testbed) -> None:
     """A credential in the firmware's tables; then one with a broken document."""
-    scene, diary = _scene(stage), stage.diary
-    text = seeds.document("three", scene.key(), address="$private_ipv4")
-    with scene.machine(credentials={"cloud-config.user-data": text}) as guest:
+    disk, observed = _disk(testbed), testbed.observed
+    text = seeds.document("three", disk.key(), address="$private_ipv4")
+    with disk.machine(credentials={"cloud-config.user-data": text}) as guest:
         guest.start()
-        diary.ready("start", guest.wait_ready())
-        diary.ask(guest, "start", _LOOK)
-        diary.write("start: login", _login(stage, guest))
+        observed.record_boot("boot", guest.wait_ready())
+        observed.record_commands(guest, "boot", _CONFIGURATION)
+        observed.record("boot: login", _login(testbed, guest))
         guest.shutdown()
-    text = seeds.BROKEN.replace("{key}", scene.key()).encode()
-    with scene.machine(credentials={"cloud-config.user-data": text}) as guest:
+    text = seeds.BROKEN.replace("{key}", disk.key()).encode()
+    with disk.machine(credentials={"cloud-config.user-data": text}) as guest:
         before = len(guest.text)
         guest.start()
-        diary.ready("broken", guest.wait_ready())
-        diary.ask(guest, "broken", {**_LOOK, **_BROKEN_LOOK})
-        diary.write("broken: login", _login(stage, guest))
-        diary.write("broken: console", guest.text[before:])
+        observed.record_boot("broken", guest.wait_ready())
+        observed.record_commands(guest, "broken", {**_CONFIGURATION, **_BROKEN})
+        observed.record("broken: login", _login(testbed, guest))
+        observed.record("broken: console", guest.text[before:])
 
 
-_BROKEN_LOOK = {
+_BROKEN = {
     "good file": "cat /etc/example/good",
     "evil unit": "ls /usr/lib/systemd/system/evil.service 2>&1 || true",
     "health": "update-ctl status --json",
-    "people": "cloud-config status || true",
+    "status": "cloud-config status || true",
 }
 
 
-def metadata(stage: Stage) -> None:
+def metadata(testbed: Testbed) -> None:
     """A metadata service on the guest's own network, which comes up late."""
-    scene, diary = _scene(stage), stage.diary
-    text = seeds.document("four", scene.key(), address="$private_ipv4")
+    disk, observed = _disk(testbed), testbed.observed
+    text = seeds.document("four", disk.key(), address="$private_ipv4")
     platform = Ec2(user_data=seeds.with_script(text))
     with serving(unwell(platform, 503, 500, 503)) as server:
-        with scene.machine(server=server) as guest:
+        with disk.machine(server=server) as guest:
             guest.start()
-            diary.ready("start", guest.wait_ready())
-            diary.ask(guest, "start", _LOOK)
-            diary.write("start: login", _login(stage, guest))
-        diary.write("asked", "\n".join(f"{asked.method} {asked.path}" for asked in server.asked))
+            observed.record_boot("boot", guest.wait_ready())
+            observed.record_commands(guest, "boot", _CONFIGURATION)
+            observed.record("boot: login", _login(testbed, guest))
+        observed.record(
+            "requests", "\n".join(f"{asked.method} {asked.path}" for asked in server.asked)
+        )
 
 
-def _login(stage: Stage, guest: Machine) -> str:
+def _login(testbed: Testbed, guest: Machine) -> str:
     """What the user ``keeper`` sees after logging in with the key of the document."""
     *line, _ = guest.client.command_line()
     options = ("-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes")
     argv = (*line, *options, "keeper@127.0.0.1", "id -un; pwd")
     try:
-        return stage.world.runner.run(Command(argv, timeout=120)).decode()
+        return testbed.world.runner.run(Command(argv, timeout=120)).decode()
     except HostFailure as failure:
         return str(failure)

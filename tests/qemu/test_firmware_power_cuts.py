@@ -16,11 +16,11 @@ from builder.packages import lock, toolstree
 from hostio.disk import firmwarefiles
 from osmodel.faults import HostFailure
 from osmodel.platforms import Platform, Target
-from tests.checkout import ROOT
 from tests.interop.fatdisk import outcomes
 from tests.qemu import linuxfat
+from tests.qemu.background import OUT
 from tests.qemu.linuxfat import OLD, PASSIVE, LinuxFat
-from tests.qemu.workshop import Workshop, builder_world
+from tests.qemu.releases import Releases, builder_world
 
 MOST = 80  # disks looked at
 SIZES = {"start.elf": 12_000, "fixup.dat": 5_000, "boot.scr": 3_000}
@@ -46,7 +46,7 @@ ENTRIES = {"EFI/Linux/twinkeel_1.0.0.efi": OLD, "EFI/Linux/twinkeel_1.0.1.efi": 
 
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> LinuxFat:
-    release = Workshop(ROOT / "out" / "fat", Target("x86_64")).build("1.0.0", publishable=False)
+    release = Releases(OUT, Target("x86_64")).build("1.0.0", publishable=False)
     world, place = builder_world(), tmp_path_factory.mktemp("fat")
     tools_lock = lock.load(imagelocks.TOOLS_LOCK, refresh=imagelocks.TOOLS_COMMAND)
     tree = toolstree.prepared(tools_lock, world.debs, world.cache, world.runner)

@@ -1,9 +1,9 @@
-"""Makes what the stories need, with the commands a user would type.
+"""Releases and mirrors for the scenarios, made with the commands a user would type.
 
 One repository with throw-away keys (2 of 3 must sign) is made first and kept, so
 that images, which trust its root, are built once and found finished by the next
-run. Each story works on a copy of the repository: stories running side by side
-do not offer each other releases.
+run. Each scenario works on a copy of the repository: scenarios that run side
+by side do not offer each other releases.
 """
 
 import contextlib
@@ -35,8 +35,9 @@ from tests.checkout import ROOT
 
 OVERLAYS = Path(__file__).with_name("overlays")
 MIRROR_ADDRESS = "10.0.2.100"
-"""Where a guest finds the mirror of its story."""
+"""Where a guest finds the mirror of its scenario."""
 
+_ONE_REPOSITORY = threading.Lock()
 _ONE_COMMAND = threading.Lock()  # what a command prints goes nowhere, process-wide
 
 
@@ -53,7 +54,7 @@ class Mirror:
     keys: Sequence[str]
 
     def publish(self, release: Path) -> None:
-        """Offer a built release."""
+        """Publish a built release."""
         keys = [part for uri in self.keys for part in ("--key", uri)]
         _update_mirror("publish", str(self.path), str(release), *keys)
 
@@ -78,7 +79,7 @@ class Mirror:
 
 
 @dataclass(slots=True)
-class Workshop:
+class Releases:
     """Builds images and makes mirrors.
 
     Attributes:
@@ -92,11 +93,12 @@ class Workshop:
 
     def __post_init__(self) -> None:
         path, keys = self.home / "repository", self.home / "repository.keys"
-        if not (path / "metadata" / "timestamp.json").exists():
-            shutil.rmtree(path, ignore_errors=True)
-            shutil.rmtree(keys, ignore_errors=True)
-            lasting = [part for role in ROLES for part in ("--expires", f"{role}=3650")]
-            _update_mirror("init", str(path), "--threshold", "2", "--keys", "3", *lasting)
+        with _ONE_REPOSITORY:
+            if not (path / "metadata" / "timestamp.json").exists():
+                shutil.rmtree(path, ignore_errors=True)
+                shutil.rmtree(keys, ignore_errors=True)
+                lasting = [part for role in ROLES for part in ("--expires", f"{role}=3650")]
+                _update_mirror("init", str(path), "--threshold", "2", "--keys", "3", *lasting)
         self._original = Mirror(path, [f"file:{keys}/targets-{n}.pem" for n in (1, 2)])
 
     def build(
@@ -128,7 +130,7 @@ class Workshop:
         return self.home / f"{image}-{self.target.label}-{version}"
 
     def mirror(self, directory: Path) -> Mirror:
-        """A mirror of its own for a story, below ``directory``."""
+        """A copy of the repository for one scenario, below ``directory``."""
         path = directory / "mirror"
         shutil.copytree(self._original.path, path)
         shutil.copytree(self.home / "repository.keys", directory / "mirror.keys")

@@ -1,6 +1,6 @@
-"""Breaks a machine from inside; sent to the guest and run there as root.
+"""What the scenarios run in a guest, as root: mostly damage, and a look at the boot entries.
 
-Usage: inside.py entries | last-try VERSION | truncate VERSION | wrong-root VERSION
+Usage: guestcommands.py entries | last-try VERSION | truncate VERSION | wrong-root VERSION
        | corrupt PARTITION-LABEL | copies | tear-copies COUNT
 
 It reads and writes what the loaders keep on its own, without the engine's code:
@@ -11,7 +11,7 @@ script reads.
 import os
 import re
 import struct
-import subprocess  # noqa: TID251 - runs in the guest, alone
+import subprocess  # noqa: TID251 - runs in the guest, without hostio
 import sys
 import zlib
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BLOCK = 4096
-ESP = Path("/run/inside-esp")
+ESP = Path("/run/scenario-esp")
 ENTRIES = ESP / "EFI" / "Linux"
 PROGRAM = Path("/usr/lib/systemd/systemd")  # read at every start, before anything else
 COPIES = (ESP / "slots0.env", ESP / "slots1.env")
@@ -74,7 +74,7 @@ def version_of(path: Path) -> str:
 
 
 def copy_fields(copy: bytes) -> dict[str, str]:
-    """What a copy of the state says; empty for one that is not whole."""
+    """What a copy of the state says; empty for a damaged one."""
     if len(copy) != COPY_SIZE or struct.pack("<I", zlib.crc32(copy[4:])) != copy[:4]:
         return {}
     texts = copy[4:].partition(b"\0\0")[0].decode().split("\0")
@@ -124,11 +124,11 @@ def copies() -> None:
         for path in COPIES:
             fields = copy_fields(path.read_bytes())
             text = " ".join(f"{name}={fields[name]}" for name in sorted(fields))
-            sys.stdout.write(f"{path.name}: {text or 'not whole'}\n")
+            sys.stdout.write(f"{path.name}: {text or 'damaged'}\n")
 
 
 def tear_copies(count: str) -> None:
-    """Spoil the newest copy, or both."""
+    """Damage the newest copy, or both."""
     with mounted_esp():
         for path in [newest_copy()] if count == "1" else COPIES:
             content = path.read_bytes()

@@ -1,9 +1,10 @@
-"""What a story acts with: images, a mirror, a machine, and a diary."""
+"""What a scenario runs on: images, a mirror, a machine and the record of what is observed."""
 
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from builder.machine.acceleration import Verdict
 from builder.machine.boards import Board
@@ -13,57 +14,59 @@ from builder.machine.network import Forward
 from builder.machine.world import World
 from hostio.net.localsocket import free_port
 from osmodel.faults import HostFailure
-from tests.qemu.diary import Diary
-from tests.qemu.workshop import MIRROR_ADDRESS, Mirror, Workshop
+from tests.qemu.observations import Observations
+from tests.qemu.releases import MIRROR_ADDRESS, Mirror, Releases
 
-INSIDE = Path(__file__).with_name("inside.py")
+GUEST_COMMANDS = Path(__file__).with_name("guestcommands.py")
 _DISK_SIZE = 8 << 30
 _GONE = "exit 255"  # how the OpenSSH client says that the connection broke
 
 
-def _as_it_is(hardware: Hardware) -> Hardware:
+def _unchanged(hardware: Hardware) -> Hardware:
     return hardware
 
 
 @dataclass(slots=True)
-class Stage:
-    """One story's surroundings.
+class Testbed:
+    """Everything one scenario needs.
 
     Attributes:
-        name: of the story.
-        workshop: builds images.
+        name: of the scenario.
+        releases: builds images and makes mirrors.
         world: starts machines.
-        board: what machine they are.
+        board: the kind of machine.
         accel: how it runs.
-        directory: of this story's files; short, for there are sockets in it.
-        diary: receives what is observed.
+        directory: of this scenario's files; short, for there are sockets in it.
+        observed: receives what is observed.
         machines: all that were started, so that they can be ended from outside.
     """
 
+    __test__: ClassVar[bool] = False  # pytest takes classes of this name for tests
+
     name: str
-    workshop: Workshop
+    releases: Releases
     world: World
     board: Board
     accel: Verdict
     directory: Path
-    diary: Diary
+    observed: Observations
     machines: list[Machine] = field(default_factory=list)
 
     @contextlib.contextmanager
     def machine(
-        self, release: Path, mirror: Mirror, fit: Callable[[Hardware], Hardware] = _as_it_is
+        self, release: Path, mirror: Mirror, configure: Callable[[Hardware], Hardware] = _unchanged
     ) -> Iterator[Machine]:
         """A machine made from ``release`` that finds ``mirror``; not started yet.
 
         Args:
             release: directory of the image.
             mirror: served while the machine exists.
-            fit: changes the hardware, for example its memory or what is attached to it.
+            configure: changes the hardware, for example its memory or what is attached to it.
         """
         with mirror.served(self.directory / "mirror.log") as port:
             forward = Forward(MIRROR_ADDRESS, 80, port)
             usual = Hardware(self.accel.accel, free_port(), forwards=(forward,), board=self.board)
-            hardware = fit(usual)
+            hardware = configure(usual)
             with machine(
                 self.world, release, self.directory, hardware, disk_size=_DISK_SIZE
             ) as guest:
@@ -71,14 +74,14 @@ class Stage:
                 yield guest
 
 
-def inside(guest: Machine, *arguments: str) -> str:
-    """Run ``inside.py`` in the guest."""
-    guest.send(INSIDE.read_bytes(), "/run/inside.py")
-    return guest.ssh(f"python3 -I /run/inside.py {' '.join(arguments)}")
+def run_in_guest(guest: Machine, *arguments: str) -> str:
+    """Run a command of ``guestcommands.py`` in the guest."""
+    guest.send(GUEST_COMMANDS.read_bytes(), "/run/guestcommands.py")
+    return guest.ssh(f"python3 -I /run/guestcommands.py {' '.join(arguments)}")
 
 
-def until_gone(guest: Machine, command: str) -> None:
-    """Run a command that ends with a restart of the guest.
+def run_until_reboot(guest: Machine, command: str) -> None:
+    """Run a command that ends with a reboot of the guest.
 
     Raises:
         HostFailure: the command failed before.
@@ -90,6 +93,6 @@ def until_gone(guest: Machine, command: str) -> None:
             raise
 
 
-def restart(guest: Machine) -> None:
-    """Restart the guest in good order; returns when that has begun."""
-    until_gone(guest, "systemctl reboot")
+def reboot(guest: Machine) -> None:
+    """Reboot the guest in good order; returns when that has begun."""
+    run_until_reboot(guest, "systemctl reboot")
