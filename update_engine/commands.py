@@ -12,7 +12,7 @@ from hostio.files.dropins import Severity
 from osmodel.faults import InvalidInput
 from update_engine import output
 from update_engine.core.preflight import Blocked
-from update_engine.settings import Configuration, lines
+from update_engine.settings import Configuration
 from update_engine.world import EngineWorld
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _firmware(call: Call) -> int:
 
 
 def _config(call: Call) -> int:
-    settings, problems = lines(call.configuration), call.configuration.problems
+    settings, problems = call.configuration.lines(), call.configuration.problems
     return output.show_configuration(settings, problems, call.out, as_json=call.options.json)
 
 

@@ -8,8 +8,8 @@ CoreOS is understood as far as its keys mean anything here; it takes part as
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from hostio.files.dropins import Fragment
 from osmodel.faults import Fault, InvalidInput
 from osmodel.uki import parse_os_release
 
-DROP_INS = "update-engine/config.d"
+PROGRAM = "update-engine"
 _UPDATE_CONF = ("usr/share/coreos/update.conf", "etc/coreos/update.conf")
 _UPDATE_CONF_NAME = "50-update.conf"
 _NO_UPDATE = "usr/.noupdate"
@@ -96,23 +96,11 @@ Configuration = dropins.Merged[Settings]
 
 def read_settings(root: Path = Path("/")) -> Configuration:
     """Read and merge every file below ``root``; never fails, see ``problems``."""
-    try:
-        fragments = _fragments(root)
-    except Fault as fault:
-        fragments = {"": fault}
     # Last: the maker of this image wanted no updates, whatever is configured.
-    if (root / _NO_UPDATE).exists():
-        off = Fragment(str(root / _NO_UPDATE), {"updates": {"enabled": False}})
-        return dropins.merge(Settings, [*_in_order(fragments), off])
-    return dropins.merge(Settings, list(_in_order(fragments)))
-
-
-def lines(configuration: Configuration) -> list[tuple[str, object, str]]:
-    """Key, value and origin of every setting, in order."""
-    return [
-        (key, value, configuration.origins.get(key, "default"))
-        for key, value in _flat(asdict(configuration.values), "")
-    ]
+    off = Fragment(str(root / _NO_UPDATE), {"updates": {"enabled": False}})
+    above = [off] if (root / _NO_UPDATE).exists() else []
+    beside = _update_conf(root)
+    return dropins.read_drop_ins(Settings, PROGRAM, root=root, beside=beside, above=above)
 
 
 def from_update_conf(values: Mapping[str, str]) -> dict[str, object]:
@@ -134,34 +122,18 @@ def from_update_conf(values: Mapping[str, str]) -> dict[str, object]:
     return table
 
 
-def _fragments(root: Path) -> dict[str, Fragment | Fault]:
-    found: dict[str, Fragment | Fault] = {}
-    for name, path in dropins.find(dropins.directories(DROP_INS, root), ".toml").items():
-        try:
-            found[name] = dropins.read_fragment(path)
-        except Fault as fault:
-            found[name] = fault
-    # /etc wins key by key, as it did there.
-    for place, name in enumerate(_UPDATE_CONF):
-        if (root / name).is_file():
-            found[f"{_UPDATE_CONF_NAME}-{place}"] = _update_conf(root / name)
-    return found
+def _update_conf(root: Path) -> dict[str, Fragment | Fault]:
+    """Both files of CoreOS; /etc wins key by key, as it did there."""
+    paths = [root / name for name in _UPDATE_CONF]
+    return {
+        f"{_UPDATE_CONF_NAME}-{place}": _read_update_conf(path)
+        for place, path in enumerate(paths)
+        if path.is_file()
+    }
 
 
-def _update_conf(path: Path) -> Fragment | Fault:
+def _read_update_conf(path: Path) -> Fragment | Fault:
     try:
         return Fragment(str(path), from_update_conf(parse_os_release(dropins.read_text(path))))
     except Fault as fault:
         return fault
-
-
-def _in_order(fragments: Mapping[str, Fragment | Fault]) -> Iterator[Fragment | Fault]:
-    return (fragments[name] for name in sorted(fragments))
-
-
-def _flat(table: Mapping[str, object], prefix: str) -> Iterator[tuple[str, object]]:
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

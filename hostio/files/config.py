@@ -15,24 +15,17 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import tomllib
+import itertools
 import types
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+from hostio.files.tomldocument import RefusedKey, Unknown, dotted, parse_toml
 from osmodel.faults import HostFailure, InvalidInput
 
 T = TypeVar("T")
-
-
-class Unknown(InvalidInput):
-    """A key, or a word of an enumeration, that this version does not know.
-
-    A newer version may: readers of a machine's settings leave it out.
-    """
-
 
 _NOUNS = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
 
@@ -67,16 +60,93 @@ def parse(schema: type[T], text: str, *, source: str) -> T:
         InvalidInput: bad syntax, unknown key, wrong type, missing key, or a
             value that the dataclass itself refuses; ``file: key: message``.
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidInput(f"{source}: {error}") from error
-    return build(schema, table, source=source)
+    return build(schema, parse_toml(text, source), source=source)
 
 
-def build(schema: type[T], table: Mapping[str, object], *, source: str) -> T:
-    """Turn an already parsed (perhaps merged) table into ``schema``; as :func:`parse`."""
-    return cast("T", _table(schema, table, _Place(source)))
+def build(
+    schema: type[T],
+    table: Mapping[str, object],
+    *,
+    source: str,
+    origins: Mapping[str, str] | None = None,
+) -> T:
+    """Turn an already parsed (perhaps merged) table into ``schema``; as :func:`parse`.
+
+    Args:
+        schema: a frozen dataclass.
+        table: the document.
+        source: file name for messages.
+        origins: the file of each key by dotted path, where it is not ``source``.
+
+    Raises:
+        RefusedKey: as ``InvalidInput`` of :func:`parse`.
+    """
+    return cast("T", _table(schema, table, _Place(source, origins or {})))
+
+
+def screened(
+    schema: type[object], table: Mapping[str, object], *, source: str
+) -> tuple[dict[str, object], list[RefusedKey]]:
+    """Keep the keys that ``schema`` declares with a value of their type.
+
+    What a dataclass says of several keys together is not asked: the others may
+    be in another file.
+
+    Returns:
+        The rest of the table, and a refusal for each key left out.
+    """
+    refusals: list[RefusedKey] = []
+    return _screened(schema, table, _Place(source), refusals), refusals
+
+
+def _screened(
+    schema: Any, table: Mapping[str, object], place: _Place, refusals: list[RefusedKey]
+) -> dict[str, object]:
+    kept: dict[str, object] = {}
+    for key, value in table.items():
+        try:
+            inner, wanted = place.key(key), _wanted(schema, key, place)
+            if isinstance(value, Mapping) and _is_table(wanted):
+                kept[key] = _screened(wanted, value, inner, refusals)
+                continue
+            kept[key] = _screened_items(wanted, value, inner, refusals)
+            _value(wanted, kept[key], inner)
+        except RefusedKey as refusal:
+            kept.pop(key, None)
+            refusals.append(refusal)
+    return kept
+
+
+def _screened_items(
+    wanted: Any, value: object, place: _Place, refusals: list[RefusedKey]
+) -> object:
+    """The same value; of a list of tables each item without keys of a later version."""
+    item = _without_none(get_args(wanted)[0]) if get_origin(wanted) is tuple else None
+    if item is None or not isinstance(value, list) or not _is_table(item):
+        return value
+    return [
+        _screened(item, one, place.item(at), refusals) if isinstance(one, Mapping) else one
+        for at, one in enumerate(value)
+    ]
+
+
+def _wanted(schema: Any, key: str, place: _Place) -> Any:
+    """The annotation of a key of a dataclass or of a mapping, without ``None``."""
+    if get_origin(schema) is not None:
+        return _without_none(get_args(schema)[1])
+    hints = get_type_hints(schema)
+    known = {item.name for item in dataclasses.fields(schema) if item.init}
+    if key not in known:
+        raise place.key(key).unknown("unknown key", _suggest(key, known))
+    return _without_none(hints[key])
+
+
+def _is_table(wanted: Any) -> bool:
+    """Whether values of this annotation are merged key by key."""
+    origin = get_origin(wanted)
+    if origin is not None:
+        return isinstance(origin, type) and issubclass(origin, Mapping)
+    return dataclasses.is_dataclass(wanted) and not hasattr(wanted, "parse")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -84,31 +154,32 @@ class _Place:
     """Where in the document we are, for messages."""
 
     source: str
-    path: str = ""
+    origins: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    path: tuple[str | int, ...] = ()
 
     def key(self, name: str) -> _Place:
-        return _Place(self.source, f"{self.path}.{name}" if self.path else name)
+        return dataclasses.replace(self, path=(*self.path, name))
 
     def item(self, index: int) -> _Place:
-        return _Place(self.source, f"{self.path}[{index}]")
+        return dataclasses.replace(self, path=(*self.path, index))
 
-    def fault(self, message: str, *, hint: str = "") -> InvalidInput:
-        where = f"{self.source}: {self.path}: " if self.path else f"{self.source}: "
-        return InvalidInput(f"{where}{message}", hint=hint)
+    def fault(self, message: str, *, hint: str = "") -> RefusedKey:
+        # An item of a list is written where the list is.
+        whole = itertools.takewhile(lambda part: isinstance(part, str), self.path)
+        source = self.origins.get(dotted(whole), self.source)
+        return RefusedKey(message, source=source, path=self.path, hint=hint)
 
     def unknown(self, message: str, hint: str) -> Unknown:
-        return Unknown(str(self.fault(message)), hint=hint)
+        refusal = self.fault(message)
+        return Unknown(message, source=refusal.source, path=self.path, hint=hint)
 
 
 def _table(schema: type[Any], table: Mapping[str, object], place: _Place) -> object:
-    hints = get_type_hints(schema)
     fields = [item for item in dataclasses.fields(schema) if item.init]
     known = {item.name for item in fields}
     values: dict[str, object] = {}
     for key, value in table.items():
-        if key not in known:
-            raise place.key(key).unknown("unknown key", _suggest(key, known))
-        values[key] = _value(hints[key], value, place.key(key))
+        values[key] = _value(_wanted(schema, key, place), value, place.key(key))
     for item in fields:
         if item.name not in values and _is_required(item):
             raise place.key(item.name).fault("missing")
@@ -132,29 +203,30 @@ def _is_required(item: dataclasses.Field[Any]) -> bool:
 
 def _value(wanted: Any, value: object, place: _Place) -> object:
     origin = get_origin(wanted)
-    if origin in (Union, types.UnionType):
-        return _value(_without_none(wanted), value, place)
     if origin is tuple:
         return _tuple(get_args(wanted)[0], value, place)
     if origin is not None and issubclass(origin, Mapping):
         named = _expect_table(value, place)
-        return {k: _value(get_args(wanted)[1], v, place.key(k)) for k, v in named.items()}
+        return {k: _value(_wanted(wanted, k, place), v, place.key(k)) for k, v in named.items()}
     if dataclasses.is_dataclass(wanted) and not hasattr(wanted, "parse"):
         return _table(cast("type[Any]", wanted), _expect_table(value, place), place)
     return _scalar(wanted, value, place)
 
 
-def _without_none(union: Any) -> Any:
+def _without_none(annotation: Any) -> Any:
     # TOML has no null: an optional key is absent, or has the other type.
-    members = [member for member in get_args(union) if member is not type(None)]
-    assert len(members) == 1, f"{union} is not an optional type"
+    if get_origin(annotation) not in (Union, types.UnionType):
+        return annotation
+    members = [member for member in get_args(annotation) if member is not type(None)]
+    assert len(members) == 1, f"{annotation} is not an optional type"
     return members[0]
 
 
 def _tuple(wanted: Any, value: object, place: _Place) -> tuple[object, ...]:
     if not isinstance(value, list):
         raise place.fault(f"expected a list, got {value!r}")
-    return tuple(_value(wanted, item, place.item(i)) for i, item in enumerate(value))
+    one = _without_none(wanted)
+    return tuple(_value(one, item, place.item(i)) for i, item in enumerate(value))
 
 
 def _expect_table(value: object, place: _Place) -> Mapping[str, object]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hostio.files.dropins import Severity
-from update_engine.settings import Configuration, RebootStrategy, Settings, lines, read_settings
+from update_engine.settings import Configuration, RebootStrategy, Settings, read_settings
 
 
 def configured(root: Path, files: dict[str, str]) -> Configuration:
@@ -25,7 +25,7 @@ IMAGE = '[repository]\nurl = "https://image"\n'
 def test_without_files_every_key_has_its_default(tmp_path: Path) -> None:
     found = configured(tmp_path, {})
     assert found.values == Settings()
-    assert {origin for _, _, origin in lines(found)} == {"default"}
+    assert {origin for _, _, origin in found.lines()} == {"default"}
 
 
 def test_fragments_are_merged_by_name_and_keep_their_origin(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_fragments_are_merged_by_name_and_keep_their_origin(tmp_path: Path) -> N
     )
     assert found.values.updates.group == "beta"
     assert not found.values.updates.enabled
-    origins = {key: origin for key, _, origin in lines(found)}
+    origins = {key: origin for key, _, origin in found.lines()}
     assert origins["repository.url"].endswith("10-image.toml")
     assert origins["updates.group"].endswith("20-site.toml")
     assert origins["updates.enabled"].endswith("15-now.toml")
@@ -115,7 +115,7 @@ def test_what_is_not_text_is_reported(tmp_path: Path) -> None:
 def test_a_directory_in_the_place_of_a_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / ETC / "10-x.toml").mkdir(parents=True)
     (problem,) = read_settings(tmp_path).problems
-    assert "Is a directory" in problem.text
+    assert "not a regular file" in problem.text
 
 
 def test_an_empty_table_takes_nothing_away(tmp_path: Path) -> None:
