@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import struct
 from collections import deque
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -40,6 +41,8 @@ _ABSENT = {
     f"{_DBUS}.Error.{name}"
     for name in ("Disconnected", "NameHasNoOwner", "NoReply", "ServiceUnknown", "TimedOut")
 }
+# What the library raises for a body that does not have its signature.
+_UNFIT = (AttributeError, OverflowError, TypeError, ValueError, struct.error)
 _MOST_KEPT = 10_000  # signals; a caller that never asks for them must not fill the memory
 
 
@@ -82,8 +85,7 @@ class BusConnection:
 
     def close(self) -> None:
         """Give the connection back."""
-        if self._bus.connected:
-            self._bus.disconnect()
+        self._bus.disconnect()
         self._runner.close()
 
     def __enter__(self) -> Self:
@@ -98,10 +100,13 @@ class BusConnection:
         self.close()
 
     async def _connect(self, address: str | None) -> MessageBus:
+        bus: MessageBus | None = None
         try:
             bus = MessageBus(address, BusType.SYSTEM, negotiate_unix_fd=True)
             await asyncio.wait_for(bus.connect(), CALL_TIMEOUT)
         except (OSError, EOFError, ValueError, dbus_fast.DBusError, dbus_fast.AuthError) as error:
+            if bus is not None:
+                bus.disconnect()
             reason = str(error) or type(error).__name__
             raise TransientFailure(f"D-Bus: cannot connect: {reason}") from error
         bus.add_message_handler(self._hear)
@@ -124,7 +129,7 @@ class BusConnection:
             raise TransientFailure(f"D-Bus: {call}: no answer in {seconds:g} s") from error
         except (OSError, EOFError) as error:
             raise TransientFailure(f"D-Bus: {call}: {error}") from error
-        except (TypeError, ValueError) as error:
+        except _UNFIT as error:
             raise InvalidInput(f"D-Bus: {call}: {error}") from error
         if reply is None:
             raise TransientFailure(f"D-Bus: {call}: the bus went away")
@@ -205,7 +210,7 @@ class BusConnection:
 
 def _message(call: MethodCall) -> Message:
     body = [_library_value(value) for value in call.body]
-    return Message(
+    message = Message(
         destination=call.destination,
         path=call.path,
         interface=call.interface,
@@ -213,6 +218,9 @@ def _message(call: MethodCall) -> Message:
         signature=call.signature,
         body=body,
     )
+    if len(message.signature_tree.types) != len(body):
+        raise ValueError(f"{len(body)} arguments for the signature {call.signature!r}")
+    return message
 
 
 def _library_value(value: object) -> object:

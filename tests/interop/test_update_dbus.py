@@ -2,7 +2,6 @@
 
 import gc
 import json
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,67 +14,22 @@ from hostio.system.runner import Command, LocalRunner, LocalSpawner
 from osmodel.faults import HostFailure
 from tests.checkout import ROOT
 from tests.fakes.ramsystem import NEW, RamSystem, Shelf, factory_media
+from tests.privatebus import STRICT, needs_dbus, private_bus
 from update_engine.service import INTERFACE, NAME, PATH, Manager, bus_object
 from update_engine.store import Progress
 
-pytestmark = [
-    pytest.mark.interop,
-    pytest.mark.skipif(
-        not (shutil.which("dbus-daemon") and shutil.which("busctl")), reason="needs D-Bus"
-    ),
-]
+pytestmark = [pytest.mark.interop, needs_dbus]
 
 OVERLAY = ROOT / "images/minimal/overlay"
 POLICY = OVERLAY / "usr/share/dbus-1/system.d/com.coreos.update1.conf"
-# As the system bus: nobody owns a name or calls a method unless a policy lets them.
-CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>custom</type>
-  <listen>unix:path={socket}</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow user="*"/>
-    <deny own="*"/>
-    <deny send_type="method_call"/>
-    <allow send_type="signal"/>
-    <allow send_requested_reply="true" send_type="method_return"/>
-    <allow send_requested_reply="true" send_type="error"/>
-    <allow receive_type="method_call"/>
-    <allow receive_type="method_return"/>
-    <allow receive_type="error"/>
-    <allow receive_type="signal"/>
-    <allow send_destination="org.freedesktop.DBus"/>
-  </policy>
-  <policy user="root">
-    <allow send_destination="org.freedesktop.DBus"
-           send_interface="org.freedesktop.DBus.Monitoring"/>
-  </policy>
-  <include>{policy}</include>
-</busconfig>
-"""
 RUNNER = LocalRunner()
 
 
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
     """A private bus with the policy of the image."""
-    socket, config = tmp_path / "bus", tmp_path / "bus.conf"
-    config.write_text(CONFIG.format(socket=socket, policy=POLICY))
-    command = Command(["dbus-daemon", f"--config-file={config}", "--nofork"])
-    process = LocalSpawner().spawn(command, tmp_path / "bus.log")
-    clock = SystemClock()
-    try:
-        until = clock.monotonic() + 10
-        while not socket.exists():
-            assert process.poll() is None, (tmp_path / "bus.log").read_text()
-            assert clock.monotonic() < until
-            clock.sleep(0.02)
-        socket.chmod(0o777)
-        yield f"unix:path={socket}"
-    finally:
-        process.terminate()
-        process.wait(10)
+    with private_bus(tmp_path, f"{STRICT}<include>{POLICY}</include>") as found:
+        yield found
 
 
 class Service:
