@@ -92,6 +92,11 @@ class RamDisk:
         self.flush()
         self._current = bytearray(self.durable)
 
+    def forget(self) -> None:
+        """Lose what is pending, as after a flush that failed."""
+        self._pending.clear()
+        self._current = bytearray(self.durable)
+
     def aftermaths(self, *, samples: int = 12, seed: int = 0) -> Iterator[bytes]:
         """Contents a power cut at this moment may leave.
 

@@ -5,16 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from hostio.files.preallocated import PreallocatedFile
 from hostio.files.statefiles import DirectoryArchive, DurableFile, TextFile, VolatileFile, locked
 from osmodel.faults import HostFailure, TransientFailure
 from tests.fakes.ramfile import RamFile
 
 
-@pytest.fixture(params=["durable", "volatile", "memory"])
+@pytest.fixture(params=["durable", "preallocated", "volatile", "memory"])
 def file(request: pytest.FixtureRequest, tmp_path: Path) -> TextFile:
     path = tmp_path / "made" / "state.json"
     made: dict[str, TextFile] = {
         "durable": DurableFile(path),
+        "preallocated": PreallocatedFile(path, is_whole=bool),
         "volatile": VolatileFile(path),
         "memory": RamFile(),
     }
