@@ -7,15 +7,20 @@ match and no user ``PATH``.
 
 from __future__ import annotations
 
+import functools
 import logging
+import os
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from osmodel.faults import HostFailure
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 _log = logging.getLogger(__name__)
 
@@ -124,8 +129,31 @@ class LocalRunner:
         return done.stdout
 
 
+@functools.cache
+def _spawning() -> ThreadPoolExecutor:
+    """The thread that starts all programs that run beside us.
+
+    The kernel ends such a program when the thread ends that started it, not the process;
+    this one lives as long as we do.
+    """
+    # Programs at boot import this module and never spawn.
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - see above
+
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
+
+
+def _ends_with_us(argv: Sequence[str]) -> tuple[str, ...]:
+    """The call of a program that the kernel kills when we end.
+
+    If we end before the kernel was asked for that, the program has another parent by then
+    and is not started.
+    """
+    check = '[ "$PPID" = "$0" ] || exit 125; exec "$@"'
+    return ("setpriv", "--pdeathsig", "KILL", "sh", "-c", check, str(os.getpid()), *argv)
+
+
 class LocalSpawner:
-    """Starts long-running programs on this machine."""
+    """Starts long-running programs on this machine, which end with us, however we end."""
 
     def spawn(self, command: Command, output: Path) -> Process:
         """Start ``command`` in a session of its own.
@@ -138,16 +166,23 @@ class LocalSpawner:
             HostFailure: the program is missing.
         """
         _log.debug("spawn: %s", command)
-        try:
-            with output.open("ab") as sink:
-                return subprocess.Popen(
-                    command.argv,
+        import shutil  # noqa: PLC0415 - see _spawning
+
+        environment = {**_ENVIRONMENT, **command.env}
+        if shutil.which(command.argv[0], path=environment["PATH"]) is None:
+            raise HostFailure(f"program not found: {command.argv[0]}")
+        with output.open("ab") as sink:
+            return (
+                _spawning()
+                .submit(
+                    subprocess.Popen,
+                    _ends_with_us(command.argv),
                     stdin=subprocess.DEVNULL,
                     stdout=sink,
                     stderr=subprocess.STDOUT,
-                    env={**_ENVIRONMENT, **command.env},
+                    env=environment,
                     cwd=command.cwd,
                     start_new_session=True,
                 )
-        except FileNotFoundError as error:
-            raise HostFailure(f"program not found: {command.argv[0]}") from error
+                .result()
+            )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess  # noqa: TID251 - the command is run as an operator runs it
-import sys
+import subprocess  # noqa: TID251 - curl is run as an operator runs it
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +17,8 @@ from mirror.cli import run
 from mirror.server import serve
 from mirror.world import MirrorWorld
 from osmodel.repository import target_path
-from tests.checkout import ROOT
 from tests.fakes.repository import built, copied, release
+from tests.mirrorprocess import MirrorProcess, serving
 
 pytestmark = pytest.mark.interop
 
@@ -40,19 +39,9 @@ def mirror(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def server(mirror: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    program = "import sys; from mirror.cli import main; sys.exit(main())"
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, "serve", str(mirror), "--json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
-    assert process.stdout is not None
-    yield process, json.loads(process.stdout.readline())["url"]
-    process.kill()
-    process.communicate()
+def server(mirror: Path, tmp_path: Path) -> Iterator[MirrorProcess]:
+    with serving(mirror, tmp_path / "server.log") as server:
+        yield server
 
 
 def updater(mirror: Path, url: str, directory: Path) -> Updater:
@@ -65,9 +54,9 @@ def updater(mirror: Path, url: str, directory: Path) -> Updater:
 
 
 def test_a_plain_tuf_client_finds_and_downloads_a_release(
-    mirror: Path, server: tuple[subprocess.Popen[str], str], tmp_path: Path
+    mirror: Path, server: MirrorProcess, tmp_path: Path
 ) -> None:
-    client = updater(mirror, server[1], tmp_path / "client")
+    client = updater(mirror, server.url, tmp_path / "client")
     target = client.get_targetinfo(target_path(release("1.0.1")))
     assert target is not None
     assert target.custom is not None
@@ -76,32 +65,30 @@ def test_a_plain_tuf_client_finds_and_downloads_a_release(
 
 
 def test_a_plain_tuf_client_refuses_what_we_refuse(
-    mirror: Path, server: tuple[subprocess.Popen[str], str], tmp_path: Path
+    mirror: Path, server: MirrorProcess, tmp_path: Path
 ) -> None:
     targets = mirror / "metadata" / "2.targets.json"
     document = json.loads(targets.read_bytes())
     document["signatures"].pop()
     targets.write_text(json.dumps(document))
     with pytest.raises(RepositoryError):
-        updater(mirror, server[1], tmp_path / "client").refresh()
+        updater(mirror, server.url, tmp_path / "client").refresh()
 
 
 def test_a_plain_tuf_client_sees_what_is_missing(
-    mirror: Path, server: tuple[subprocess.Popen[str], str], tmp_path: Path
+    mirror: Path, server: MirrorProcess, tmp_path: Path
 ) -> None:
     (mirror / "metadata" / "timestamp.json").unlink()
     with pytest.raises(DownloadHTTPError):
-        updater(mirror, server[1], tmp_path / "client").refresh()
+        updater(mirror, server.url, tmp_path / "client").refresh()
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_curl_resumes_a_download(
-    mirror: Path, server: tuple[subprocess.Popen[str], str], tmp_path: Path
-) -> None:
+def test_curl_resumes_a_download(mirror: Path, server: MirrorProcess, tmp_path: Path) -> None:
     (file,) = mirror.rglob("*.payload")
     half = tmp_path / "half"
     half.write_bytes(PAYLOAD[:1000])
-    address = f"{server[1]}/{file.relative_to(mirror)}"
+    address = f"{server.url}/{file.relative_to(mirror)}"
     subprocess.run(
         ["curl", "--fail", "--silent", "--noproxy", "*", "-C", "-", "-o", half, address], check=True
     )
@@ -109,12 +96,11 @@ def test_curl_resumes_a_download(
 
 
 def test_the_server_ends_when_told_and_logged_what_it_served(
-    server: tuple[subprocess.Popen[str], str], mirror: Path, tmp_path: Path
+    server: MirrorProcess, mirror: Path, tmp_path: Path
 ) -> None:
-    process, url = server
-    updater(mirror, url, tmp_path / "client").refresh()
-    process.terminate()
-    _, errors = process.communicate(timeout=20)
-    assert process.returncode == 0
-    assert "method=GET path=/metadata/timestamp.json range=- status=200" in errors
-    assert "Traceback" not in errors
+    updater(mirror, server.url, tmp_path / "client").refresh()
+    server.process.terminate()
+    assert server.process.wait(60) == 0
+    printed = server.log.read_text()
+    assert "method=GET path=/metadata/timestamp.json range=- status=200" in printed
+    assert "Traceback" not in printed

@@ -10,7 +10,6 @@ import contextlib
 import io
 import os
 import shutil
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,16 +20,16 @@ import mirror.cli
 import mirror.world
 from builder.world import World as BuilderWorld
 from hostio.net.httpfetch import HttpFetcher
-from hostio.net.localsocket import free_port
 from hostio.system.binfmt import KernelFormats
 from hostio.system.clock import SystemClock
-from hostio.system.runner import Command, LocalRunner, LocalSpawner
+from hostio.system.runner import LocalRunner
 from hostio.system.syscalls import KernelMounts
 from mirror.release.releasesigner import sign_release
 from mirror.server import serve
 from osmodel.faults import HostFailure
 from osmodel.platforms import TARGETS, Target
 from osmodel.repository import ROLES
+from tests import mirrorprocess
 from tests.checkout import ROOT
 
 OVERLAYS = Path(__file__).with_name("overlays")
@@ -61,21 +60,8 @@ class Mirror:
     @contextlib.contextmanager
     def served(self, log: Path) -> Iterator[int]:
         """Serve it as ``update-mirror serve`` does; gives the port."""
-        port = free_port()
-        listen = ("--listen", f"127.0.0.1:{port}", "--json")
-        argv = (sys.executable, "-m", "mirror.cli", "serve", str(self.path), *listen)
-        process = LocalSpawner().spawn(Command(argv, cwd=ROOT), log)
-        clock = SystemClock()
-        try:
-            deadline = clock.monotonic() + 60
-            while '"serving"' not in log.read_text():
-                if process.poll() is not None or clock.monotonic() > deadline:
-                    raise HostFailure(f"the mirror does not serve\n{log.read_text()}")
-                clock.sleep(0.1)
-            yield port
-        finally:
-            process.terminate()
-            process.wait(30)
+        with mirrorprocess.serving(self.path, log) as server:
+            yield server.port
 
 
 @dataclass(slots=True)
