@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cloud_config.document.findings import Finding, Level
+from cloud_config.document.findings import Finding, Level, in_order
 from cloud_config.document.interpreting import Interpretation, interpret
 from cloud_config.document.model import Document
 from cloud_config.planning.actions import Action
@@ -66,4 +66,4 @@ def prepare(user_data: bytes | None, facts: Facts, remarks: Sequence[Finding] = 
         else interpret(user_data, facts.metadata.addresses)
     )
     made = plan(said.document, facts, said.scripts)
-    return Prepared(said, made, (*remarks, *said.findings, *made.findings))
+    return Prepared(said, made, in_order((*remarks, *said.findings, *made.findings)))

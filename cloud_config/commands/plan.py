@@ -12,8 +12,7 @@ from pathlib import Path
 
 from cloud_config.commands.validate import as_json, as_text, user_data
 from cloud_config.commands.verbs import Verbs
-from cloud_config.document.findings import Finding, Level
-from cloud_config.document.reading import in_order
+from cloud_config.document.findings import Finding, Level, in_order
 from cloud_config.machinefacts import METADATA, read_facts, read_metadata
 from cloud_config.planning.actions import (
     Action,

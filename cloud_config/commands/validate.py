@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cloud_config.commands.verbs import Verbs
+from cloud_config.document.budget import MAX_BYTES
 from cloud_config.document.findings import Finding
 from cloud_config.document.interpreting import Interpretation, interpret
 from cloud_config.document.substitution import SAMPLES
-from cloud_config.document.yamltree import MAX_BYTES
 from osmodel.faults import InvalidInput
 
 EXIT_ERRORS = 1

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from cloud_config.document import contents, places
+from cloud_config.document.budget import Budget, BudgetError
 from cloud_config.document.checked import Checked, Table
 from cloud_config.document.checking import Checker
 from cloud_config.document.findings import Level
@@ -23,7 +24,6 @@ from cloud_config.document.model import (
 from cloud_config.document.showing import shown
 from cloud_config.document.users import User
 
-_MAX_CONTENT = 16 << 20  # bytes of all files together, unpacked
 _SUFFIX = re.compile(
     r"\.(service|socket|device|mount|automount|swap|target|path|timer|slice|scope"
     r"|network|netdev|link)\Z"
@@ -31,8 +31,14 @@ _SUFFIX = re.compile(
 _VFAT_LABEL = 11  # characters; a label on ext4 may have 16
 
 
-def build(table: Table, checker: Checker) -> Document:
-    """The document; what cannot be done is left out and noted at ``checker``."""
+def build(table: Table, checker: Checker, budget: Budget) -> Document:
+    """The document; what cannot be done is left out and noted at ``checker``.
+
+    Args:
+        table: what passed the checks.
+        checker: has the findings so far.
+        budget: what may be unpacked; less is left afterwards.
+    """
     ntp = table.group("ntp")
     network, podman = table.group("network"), table.group("podman")
     storage = table.group("storage")
@@ -41,7 +47,7 @@ def build(table: Table, checker: Checker) -> Document:
         ssh_authorized_keys=_keys(table),
         manage_etc_hosts=table.text("manage_etc_hosts"),
         users=tuple(_user(user) for user in table.groups("users")),
-        write_files=_files(table, checker),
+        write_files=_files(table, checker, budget),
         coreos=_coreos(table.group("coreos"), checker),
         timezone=table.text("timezone"),
         ntp=_ntp(ntp) if ntp else None,
@@ -79,30 +85,30 @@ def _of_shape(table: Table, key: Key) -> Any:
             return table.text(key.name)
 
 
-def _files(table: Table, checker: Checker) -> tuple[FileToWrite, ...]:
+def _files(table: Table, checker: Checker, budget: Budget) -> tuple[FileToWrite, ...]:
     found: list[FileToWrite] = []
-    total = 0
     for item in table.all_groups("write_files"):
-        content = _content(item, checker)
+        try:
+            content = _content(item, checker, budget)
+        except BudgetError as error:
+            checker.note(item.line, Level.ERROR, f"{error}; this file and those below are left out")
+            break
         objection = places.objection(item.text("path")) if item.text("path") else ""
         if objection:
             level = Level.ERROR if "read-only" in objection else Level.WARNING
             checker.note(item.lines["path"], level, objection)
         if content is None or objection or not item.usable:
             continue
-        total += len(content)
-        if total > _MAX_CONTENT:
-            checker.note(item.line, Level.ERROR, f"files hold more than {_MAX_CONTENT} bytes")
-            break
         path = places.real(item.text("path"))
         found.append(FileToWrite(path, item.line, content, _mode(item), item.text("owner")))
     return tuple(found)
 
 
-def _content(item: Table, checker: Checker) -> bytes | None:
+def _content(item: Table, checker: Checker, budget: Budget) -> bytes | None:
     encoding = item.text("encoding") or item.refused.get("encoding", "")
     packed = item.values.get("content")
-    content = contents.decoded(packed.content if isinstance(packed, Checked) else b"", encoding)
+    written = packed.content if isinstance(packed, Checked) else b""
+    content = contents.decoded(written, encoding, budget)
     if content is None:
         line = item.lines.get("content", item.lines["encoding"])
         checker.note(line, Level.ERROR, f'content cannot be decoded as "{shown(encoding)}"')

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from cloud_config.document import scalars
 from cloud_config.document.checked import Checked, Table, Value
-from cloud_config.document.findings import Finding, Level
+from cloud_config.document.findings import MAX_FINDINGS, Finding, Level
 from cloud_config.document.keys import Fields, Items, Kind, Leaf, Shape, human_type
 from cloud_config.document.scalars import Resolved
 from cloud_config.document.showing import shown
@@ -43,11 +43,9 @@ class Checker:
         for name, (at, child) in node.entries.items():
             key = shape.named(name)
             if key is None:
-                self.note(
-                    at,
-                    Level.WARNING,
-                    f'unrecognized key "{shown(name)}"{advice(name, shape, path)}',
-                )
+                # Looking for similar names takes a while, and more findings are not shown.
+                advised = advice(name, shape, path) if len(self.findings) < MAX_FINDINGS else ""
+                self.note(at, Level.WARNING, f'unrecognized key "{shown(name)}"{advised}')
                 continue
             lines[name] = at
             if key.deprecated:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+# More are of no use to a person, and a hostile document could have any number.
+MAX_FINDINGS = 500
 
 
 class Level(StrEnum):
@@ -30,3 +34,19 @@ class Finding:
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.level}: {self.message}"
+
+
+def in_order(findings: Iterable[Finding], first_line: int = 1) -> tuple[Finding, ...]:
+    """Findings by line, each once, not more than a person reads.
+
+    Args:
+        findings: with lines counted from the beginning of the text.
+        first_line: of the text in what the operator wrote.
+    """
+    moved = sorted({replace(item, line=item.line + first_line - 1) for item in findings})
+    if len(moved) <= MAX_FINDINGS:
+        return tuple(moved)
+    # Errors decide the exit status, so none of them may be the last straw.
+    kept = sorted(moved, key=lambda item: (item.level is not Level.ERROR, item))[:MAX_FINDINGS]
+    more = Finding(kept[-1].line, Level.WARNING, f"{len(moved) - MAX_FINDINGS} more findings")
+    return (*sorted(kept), more)

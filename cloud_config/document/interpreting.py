@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cloud_config.document.findings import Finding, Level
+from cloud_config.document.budget import Budget
+from cloud_config.document.findings import Finding, Level, in_order
 from cloud_config.document.merging import merged
 from cloud_config.document.model import Document
-from cloud_config.document.reading import in_order, read
+from cloud_config.document.reading import read
 from cloud_config.document.substitution import substitute, warnings
 from cloud_config.document.userdata import PartKind, classify
 
@@ -49,7 +50,8 @@ def interpret(data: bytes, addresses: Mapping[str, str]) -> Interpretation:
         addresses: ``public_ipv4``, ``private_ipv4``, ``public_ipv6`` and
             ``private_ipv6`` as far as known.
     """
-    found = classify(data)
+    budget = Budget()
+    found = classify(data, budget)
     findings = list(found.findings)
     documents: list[Document] = []
     scripts: list[bytes] = []
@@ -68,7 +70,7 @@ def interpret(data: bytes, addresses: Mapping[str, str]) -> Interpretation:
             line = content.count(b"\n", 0, error.start) + part.line
             findings.append(Finding(line, Level.ERROR, "document is not UTF-8"))
             continue
-        reading = read(text, first_line=part.line)
+        reading = read(text, first_line=part.line, budget=budget)
         findings.extend([*in_order(unknown, part.line), *reading.findings])
         documents.append(reading.document)
     return Interpretation(

@@ -89,6 +89,7 @@ class Key:
     deprecated: str = field(default="")
 
 
+@cache
 def keys_of(record: type) -> tuple[Key, ...]:
     """The keys that a dataclass declares.
 

@@ -16,11 +16,11 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from cloud_config.document.budget import MAX_BYTES, Budget, BudgetError
 from cloud_config.document.contents import unpacked
 from cloud_config.document.findings import Finding, Level
 from cloud_config.document.multipart import UnreadableError, leaves
 from cloud_config.document.showing import shown
-from cloud_config.document.yamltree import MAX_BYTES
 
 HEADER = b"#cloud-config"
 IGNITION = (
@@ -72,9 +72,14 @@ class UserData:
     findings: tuple[Finding, ...] = ()
 
 
-def classify(data: bytes) -> UserData:
-    """Unpack user data: plain, gzip or multipart MIME; empty data has no parts."""
-    unpacker = _Unpacker()
+def classify(data: bytes, budget: Budget) -> UserData:
+    """Unpack user data: plain, gzip or multipart MIME; empty data has no parts.
+
+    Args:
+        data: as the source gave them.
+        budget: what may be unpacked; less is left afterwards.
+    """
+    unpacker = _Unpacker(budget)
     if len(data) > MAX_BYTES:
         unpacker.refuse(1, f"user data is larger than {MAX_BYTES} bytes")
     else:
@@ -85,7 +90,8 @@ def classify(data: bytes) -> UserData:
 class _Unpacker:
     """Takes apart what may be packed in itself, within one budget of bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
         self.parts: list[Part] = []
         self.findings: list[Finding] = []
         self._left = _MAX_TOTAL
@@ -123,7 +129,11 @@ class _Unpacker:
             self.parts.append(part)
 
     def _gzip(self, data: bytes, name: str, line: int, depth: int) -> None:
-        inner = unpacked(data, MAX_BYTES)
+        try:
+            inner = unpacked(data, MAX_BYTES, self._budget)
+        except BudgetError as error:
+            self.refuse(line, str(error))
+            return
         if inner is None:
             self.refuse(line, f"gzip is damaged or holds more than {MAX_BYTES} bytes")
         else:

@@ -5,8 +5,8 @@ recurses, puts no bound on what aliases expand to, and cannot be told to stop.
 No tag makes an object here; scalars stay text, and
 :mod:`cloud_config.document.scalars` says what they are.
 
-Refuses: more than 1 MiB of text, more than 100 000 values counted with aliases
-expanded, nesting deeper than 48, an alias inside of what it names.
+Refuses: more than 1 MiB of text, more values or text than the budget allows with
+aliases expanded, nesting deeper than 48, an alias inside of what it names.
 
 Source: YAML 1.1; of a stream with several documents the first is read.
 """
@@ -28,13 +28,12 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
+from cloud_config.document.budget import MAX_BYTES, Budget, BudgetError
 from cloud_config.document.findings import Finding, Level
 from cloud_config.document.keys import underscored
 from cloud_config.document.showing import shown
 from cloud_config.document.yamlproblems import Problem, explained
 
-MAX_BYTES = 1 << 20
-MAX_VALUES = 100_000
 MAX_DEPTH = 48
 _MERGE = "<<"
 
@@ -46,6 +45,7 @@ class Scalar:
     Attributes:
         tag: explicit tag, such as ``tag:yaml.org,2002:binary``; empty without one.
         plain: without quotes, so that it may be a number, a boolean or nothing.
+        size: bytes of text.
     """
 
     text: str
@@ -53,6 +53,7 @@ class Scalar:
     tag: str = ""
     plain: bool = False
     weight: int = 1
+    size: int = 0
 
 
 @dataclass(slots=True)
@@ -62,6 +63,7 @@ class Listing:
     line: int
     items: list[tuple[int, Node]] = field(default_factory=list)
     weight: int = 1
+    size: int = 0
 
 
 @dataclass(slots=True)
@@ -72,16 +74,18 @@ class Mapping:
     entries: dict[str, tuple[int, Node]] = field(default_factory=dict)
     merged: dict[str, tuple[int, Node]] = field(default_factory=dict)
     weight: int = 1
+    size: int = 0
 
 
 Node = Scalar | Listing | Mapping
 
 
-def parse(text: str) -> tuple[Node | None, list[Finding]]:
+def parse(text: str, budget: Budget) -> tuple[Node | None, list[Finding]]:
     """Read the first document of ``text``.
 
     Args:
         text: YAML.
+        budget: what may be spent; less is left afterwards.
 
     Returns:
         The root, or ``None`` for an empty text or one with a syntax error, and
@@ -89,7 +93,7 @@ def parse(text: str) -> tuple[Node | None, list[Finding]]:
     """
     if len(text) > MAX_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         return None, [Finding(1, Level.ERROR, f"document is larger than {MAX_BYTES} bytes")]
-    builder = _Builder(text)
+    builder = _Builder(text, budget)
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             if builder.take(event):
@@ -124,14 +128,14 @@ class _Open:
 class _Builder:
     """Takes events one by one and keeps the tree that they describe."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, budget: Budget) -> None:
         self.root: Node | None = None
         self.findings: list[Finding] = []
         self._lines = text.splitlines()
         self._stack: list[_Open] = []
         self._anchors: dict[str, Node] = {}
         self._documents = 0
-        self._values = 0
+        self._budget = budget
 
     def take(self, event: Event) -> bool:
         """Add one event; true when nothing more is to be read."""
@@ -147,7 +151,8 @@ class _Builder:
                 self._anchors.clear()
             case ScalarEvent():
                 tag = event.tag or ""
-                self._add(Scalar(event.value, line, tag, bool(event.implicit[0])), event, line)
+                plain, size = bool(event.implicit[0]), len(event.value.encode(errors="replace"))
+                self._add(Scalar(event.value, line, tag, plain, size=size), event, line)
             case AliasEvent():
                 self._alias(event, line)
             case SequenceStartEvent() | MappingStartEvent():
@@ -162,6 +167,7 @@ class _Builder:
         if len(self._stack) >= MAX_DEPTH:
             raise _RefusedError(line, f"nested deeper than {MAX_DEPTH} levels")
         node = Listing(line) if isinstance(event, SequenceStartEvent) else Mapping(line)
+        self._spend(node, line)
         self._stack.append(_Open(node, event.anchor, flow=bool(event.flow_style)))
 
     def _close(self) -> None:
@@ -171,18 +177,20 @@ class _Builder:
             for name, entry in node.merged.items():
                 node.entries.setdefault(name, entry)
             node.merged = {}
-        # Its end may be below the last line.
-        self._place(node, done.anchor, node.line)
+        self._place(node, done.anchor)
 
     def _add(self, node: Scalar, event: NodeEvent, line: int) -> None:
         opened = self._stack[-1] if self._stack else None
         if opened is not None and isinstance(opened.node, Mapping) and opened.key is None:
-            self._count(node, line)
+            self._spend(node, line)
+            opened.node.weight += node.weight
+            opened.node.size += node.size
             opened.key = (node.text if not node.plain else node.text.strip(), line)
             if event.anchor:
                 self._anchors[event.anchor] = node
             return
-        self._place(node, event.anchor, line)
+        self._spend(node, line)
+        self._place(node, event.anchor)
 
     def _alias(self, event: AliasEvent, line: int) -> None:
         node = self._anchors.get(str(event.anchor))
@@ -191,30 +199,31 @@ class _Builder:
         if isinstance(node, Scalar):
             self._add(node, AliasEvent(None), line)
         else:
-            self._place(node, None, line)
+            self._spend(node, line)
+            self._place(node, None)
 
-    def _count(self, node: Node, line: int) -> None:
-        self._values += 1
-        if node.weight > MAX_VALUES or self._values > MAX_VALUES:
-            raise _RefusedError(line, f"more than {MAX_VALUES} values")
+    def _spend(self, node: Node, line: int) -> None:
+        """Count a value that begins here; one that an alias stands for with all inside of it."""
+        try:
+            self._budget.spend_values(node.weight, node.size)
+        except BudgetError as error:
+            raise _RefusedError(line, str(error)) from error
 
-    def _place(self, node: Node, anchor: str | None, line: int) -> None:
+    def _place(self, node: Node, anchor: str | None) -> None:
         """Put a finished node where it belongs."""
-        self._count(node, line)
         if anchor:
             self._anchors[anchor] = node
         if not self._stack:
             self.root = node
             return
         opened = self._stack[-1]
-        # Counted as if aliases were copies, which they are for the checks that walk the tree.
+        # As if aliases were copies, which they are for the checks that walk the tree.
         opened.node.weight += node.weight
-        if opened.node.weight > MAX_VALUES:
-            raise _RefusedError(line, f"more than {MAX_VALUES} values")
+        opened.node.size += node.size
         if isinstance(opened.node, Listing):
             opened.node.items.append((self._dash(node.line, flow=opened.flow), node))
         elif opened.key is None:
-            raise _RefusedError(line, "a key must be a single value")
+            raise _RefusedError(node.line, "a key must be a single value")
         else:
             key, opened.key = opened.key, None
             self._enter(opened.node, key, node)

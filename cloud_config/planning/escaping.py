@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Sequence
 
 from osmodel.faults import InvalidInput
@@ -23,7 +22,9 @@ from osmodel.faults import InvalidInput
 _PLAIN = re.compile(r"[A-Za-z0-9_./:,=@+-]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SHELL_SPECIAL = re.compile(r'(["\\$`])')
-_NOT_IN_A_LINE = frozenset({"Cc", "Cs", "Zl", "Zp"})  # controls, half characters, separators
+# Unicode's categories Cc, Cs, Zl and Zp but for the tab: controls, half characters, separators.
+# The separators are no line ends for systemd, but they are for Python and editors.
+_NOT_IN_A_LINE = re.compile("[\0-\x08\n-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 
 
 class Escaped(str):
@@ -38,14 +39,9 @@ def line(value: str) -> Escaped:
     Raises:
         InvalidInput: more than one line, or a character no text file has.
     """
-    if not all(map(_fits_a_line, value)):
+    if _NOT_IN_A_LINE.search(str(value)):  # which raises for a name that a template lacks
         raise InvalidInput("has a line break or another control character")
     return Escaped(value)
-
-
-def _fits_a_line(character: str) -> bool:
-    # The separators are no line ends for systemd, but they are for Python and editors.
-    return character == "\t" or unicodedata.category(character) not in _NOT_IN_A_LINE
 
 
 def unit_string(value: str) -> Escaped:

@@ -9,6 +9,8 @@ from cloud_config.planning.escaping import line
 from cloud_config.planning.share import WHOLE, Share, error, total
 from osmodel.faults import InvalidInput
 
+_LONGEST = (1 << 17) - 1024  # characters; Linux starts no program with a longer variable
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -38,7 +40,7 @@ class Options:
         bad: dict[str, InvalidInput] = {}
         for key, value in self.values.items():
             try:
-                line(value)
+                _check(value)
             except InvalidInput as fault:
                 bad[key] = fault
         kept = {key: value for key, value in self.values.items() if value and key not in bad}
@@ -47,3 +49,9 @@ class Options:
             for key, fault in bad.items()
         )
         return replace(self, values=kept), total(complaints)
+
+
+def _check(value: str) -> None:
+    if len(value) > _LONGEST:
+        raise InvalidInput(f"has more than {_LONGEST} characters")
+    line(value)

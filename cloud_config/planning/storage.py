@@ -19,7 +19,7 @@ from cloud_config.planning.actions import (
     PutFile,
     ReloadManager,
 )
-from cloud_config.planning.share import Share, error, generated
+from cloud_config.planning.share import Share, error, generated, total
 from cloud_config.planning.unitnames import from_path, instance
 from osmodel.faults import InvalidInput
 
@@ -29,25 +29,24 @@ FORMATS = ("ext4", "vfat")
 
 def storage(items: Sequence[Filesystem], links: Mapping[str, str]) -> Share:
     """Formatting, then mounting; all in the first phase, for files may lie on these disks."""
-    share = Share()
     mounts: dict[str, PutFile] = {}
-    for item in items:
-        try:
-            formatting = _formatting(item)
-            if not item.path:
-                share += Share(files=(formatting,))
-                continue
+    disks = total([_disk(item, links, mounts) for item in items])
+    return disks + Share(files=_mounting(mounts))
+
+
+def _disk(item: Filesystem, links: Mapping[str, str], mounts: dict[str, PutFile]) -> Share:
+    """The formatting of one disk; its mount goes to ``mounts``, by the name of the unit."""
+    try:
+        formatting = _formatting(item)
+        if item.path:
             where = mount_point(item.path, links)
-            made = _mount(item, name := from_path(where, "mount"), where)
-        except InvalidInput as fault:
-            share += error(f"{ORIGIN}: {fault}", item.line)
-            continue
-        if name in mounts:
-            share += error(f"{ORIGIN}: {item.path}: two disks for one place", item.line)
-        else:
-            mounts[name] = made
-            share += Share(files=(formatting,))
-    return share + Share(files=_mounting(mounts))
+            name = from_path(where, "mount")
+            if name in mounts:
+                return error(f"{ORIGIN}: {item.path}: two disks for one place", item.line)
+            mounts[name] = _mount(item, name, where)
+    except InvalidInput as fault:
+        return error(f"{ORIGIN}: {fault}", item.line)
+    return Share(files=(formatting,))
 
 
 def _mounting(mounts: Mapping[str, PutFile]) -> tuple[Action, ...]:

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 from cloud_config import cli
 from cloud_config.commands import compatible, goflags
-from cloud_config.document.yamltree import MAX_BYTES
+from cloud_config.document.budget import MAX_BYTES
 from osmodel.faults import InvalidInput, TransientFailure
 
 GOOD = "#cloud-config\nhostname: a\n"

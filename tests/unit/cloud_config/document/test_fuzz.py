@@ -6,8 +6,8 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cloud_config.document.findings import MAX_FINDINGS
 from cloud_config.document.interpreting import Interpretation, interpret
-from cloud_config.document.reading import MAX_FINDINGS
 
 BREAKS = re.compile(b"\n|\r|\xc2\x85|\xe2\x80[\xa8\xa9]")  # as YAML counts lines
 HEADER = b"#cloud-config\n"

@@ -8,10 +8,10 @@ from email.mime.text import MIMEText
 
 import pytest
 
+from cloud_config.document.budget import MAX_BYTES, Budget
 from cloud_config.document.interpreting import Interpretation, interpret
 from cloud_config.document.substitution import SAMPLES, substitute
 from cloud_config.document.userdata import IGNITION, PartKind, classify
-from cloud_config.document.yamltree import MAX_BYTES
 
 DOCUMENT = b"#cloud-config\nhostname: a\n"
 
@@ -186,7 +186,7 @@ def test_quoted_printable_is_undone() -> None:
 
 def test_parts_that_unpack_to_too_much_are_refused() -> None:
     bomb = packed_part("gzip", gzip.compress(b"#!" + bytes(MAX_BYTES - 2)))
-    found = classify(message(bomb, bomb, bomb))
+    found = classify(message(bomb, bomb, bomb), Budget())
     assert [part.kind for part in found.parts] == [PartKind.SCRIPT] * 2
     assert "holds more than" in found.findings[0].message
 

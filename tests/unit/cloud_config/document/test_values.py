@@ -6,7 +6,7 @@ import gzip
 import pytest
 
 from cloud_config.document.catalogue_coreos import COREOS
-from cloud_config.document.findings import Level
+from cloud_config.document.findings import MAX_FINDINGS, Level
 from cloud_config.document.keys import Fields, Items, Leaf
 from cloud_config.document.model import (
     Document,
@@ -17,7 +17,7 @@ from cloud_config.document.model import (
     Ntp,
     Unit,
 )
-from cloud_config.document.reading import MAX_FINDINGS, Reading, read
+from cloud_config.document.reading import Reading, read
 from cloud_config.document.users import User
 
 
@@ -159,7 +159,22 @@ def test_files_that_are_too_much_together_are_refused() -> None:
     item = f"  - {{path: /etc/x, encoding: gz+b64, content: {packed}}}\n"
     reading = read(f"write_files:\n{item * 3}")
     assert len(reading.document.write_files) == 2
-    assert str(reading.findings[0]) == "line 4: error: files hold more than 16777216 bytes"
+    assert str(reading.findings[0]) == (
+        "line 4: error: archives hold more than 16777216 bytes; this file and those below are "
+        "left out"
+    )
+
+
+def test_archives_that_are_damaged_are_counted_too() -> None:
+    damaged = bytearray(gzip.compress(bytes(7 << 20)))
+    damaged[-5] ^= 1
+    packed = base64.b64encode(damaged).decode()
+    item = f"  - {{path: /etc/x, encoding: gz+b64, content: {packed}}}\n"
+    reading = read(f"write_files:\n{item * 3}")
+    assert [
+        next(word for word in ("decoded", "archives") if word in finding.message)
+        for finding in reading.findings
+    ] == ["decoded", "decoded", "archives"]
 
 
 def test_gzip_of_very_many_pieces_is_refused() -> None:

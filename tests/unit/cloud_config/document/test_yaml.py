@@ -5,17 +5,22 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloud_config.document import scalars
+from cloud_config.document import scalars, yamltree
+from cloud_config.document.budget import MAX_BYTES, MAX_TEXT, MAX_VALUES, Budget
+from cloud_config.document.findings import Finding
 from cloud_config.document.scalars import Resolved, resolve
 from cloud_config.document.yamltree import (
-    MAX_BYTES,
     MAX_DEPTH,
-    MAX_VALUES,
     Listing,
     Mapping,
+    Node,
     Scalar,
-    parse,
 )
+
+
+def parse(text: str) -> tuple[Node | None, list[Finding]]:
+    """A text that is alone."""
+    return yamltree.parse(text, Budget())
 
 
 def complaint(text: str) -> str:
@@ -79,6 +84,20 @@ def test_aliases_are_counted_as_what_they_stand_for() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
     assert complaint("\n".join(lines)) == f"line 5: error: more than {MAX_VALUES} values"
+
+
+def test_the_text_of_aliases_is_counted_as_what_they_stand_for() -> None:
+    text = f"a: &a {'x' * 10_000}\nb: [{', '.join(['*a'] * 1000)}]\n"
+    assert complaint(text) == (
+        f"line 2: error: values of more than {MAX_TEXT} bytes, aliases counted as copies"
+    )
+
+
+def test_several_documents_share_one_budget() -> None:
+    budget = Budget()
+    yamltree.parse("- a\n" * (MAX_VALUES // 2), budget)
+    _, findings = yamltree.parse("- a\n" * (MAX_VALUES // 2), budget)
+    assert "more than" in findings[0].message
 
 
 def test_an_alias_inside_of_what_it_names_is_refused() -> None:
