@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from cloud_config.commands import goflags
-from cloud_config.commands.validate import as_text, checked, user_data
+from cloud_config.commands.validate import checked, user_data
 from cloud_config.document.userdata import IGNITION
 from osmodel.faults import Fault, InvalidInput
 
@@ -171,8 +171,9 @@ def _with_source(flags: Mapping[str, str], world: CompatibleWorld) -> int:
         return 0
     if on(flags, "validate"):
         # Any finding is a failure here, as it was there.
-        sys.stdout.write(as_text(findings))
-        return EXIT_FAILURE if findings else 0
+        said = [finding.in_original_words for finding in findings]
+        sys.stdout.write("".join(f"{line}\n" for line in said if line))
+        return EXIT_FAILURE if any(said) else 0
     return _forgiven(flags, world.apply(data, name or url))
 
 

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from cloud_config.document import otherprograms
 from cloud_config.document.catalogue_coreos import COREOS
-from cloud_config.document.keys import Fields, Items, Key, Kind, Leaf, keys_of
+from cloud_config.document.keys import Fields, Items, Key, Kind, Leaf, choice, keys_of
 from cloud_config.document.users import User
 
 TEXT: Final = Leaf()
 TEXTS: Final = Items(TEXT)
 FLAG: Final = Leaf(Kind.FLAG)
-ADDRESSES: Final = Items(Leaf(pattern=r"\A[A-Za-z0-9.:_-]+\Z"))
+ADDRESSES: Final = Items(Leaf(pattern=r"\A[A-Za-z0-9.:_-]+\Z", allowed="a name or an address"))
 
 _REMOTE = "trying to fetch from a remote endpoint introduces too many intermittent errors"
 
@@ -31,13 +32,8 @@ USER: Final = Fields(
         Key("coreos_ssh_import_url", TEXT, "Not done here.", deprecated=_REMOTE),
     ),
     required=("name",),
-    foreign=(
-        ("inactive", "write it as a command in a unit"),
-        ("lock_passwd", 'use passwd: "*"'),
-        ("sudo", "add the user to the group sudo, or write a file below /etc/sudoers.d"),
-        ("selinux_user", "there is no SELinux policy"),
-        ("ssh_import_id", "list the keys in ssh_authorized_keys"),
-    ),
+    foreign=otherprograms.USER,
+    words=(("default", otherprograms.DEFAULT_USER),),
 )
 
 FILE: Final = Fields(
@@ -46,20 +42,24 @@ FILE: Final = Fields(
         Key("content", Leaf(secret=True, raw=True), "What is in the file."),
         Key(
             "encoding",
-            Leaf(
-                pattern=r"\A(base64|b64|gz|gzip|gz\+base64|gzip\+base64|gz\+b64|gzip\+b64)\Z",
-            ),
+            choice("b64", "base64", "gz", "gzip", "gz+b64", "gz+base64", "gzip+b64", "gzip+base64"),
             "How content is packed; plain text by default.",
         ),
-        Key("permissions", Leaf(pattern=r"\A0?[0-7]{3,4}\Z"), "Octal mode; 0644 by default."),
+        Key(
+            "permissions",
+            Leaf(pattern=r"\A0?[0-7]{3,4}\Z", allowed='octal digits such as "0644"'),
+            "Octal mode; 0644 by default.",
+        ),
         Key(
             "owner",
-            Leaf(pattern=r"\A[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?\Z"),
+            Leaf(pattern=r"\A[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?\Z", allowed="user or user:group"),
             "user or user:group; root by default.",
         ),
     ),
     required=("path",),
     whole=True,
+    foreign=otherprograms.FILE,
+    spoiling=otherprograms.SPOILING,
 )
 
 NTP: Final = Fields(
@@ -67,7 +67,8 @@ NTP: Final = Fields(
         Key("enabled", FLAG, "Whether systemd-timesyncd runs; true by default."),
         Key("servers", ADDRESSES, "Time servers, instead of the image's."),
         Key("fallback_servers", ADDRESSES, "Asked when no other is known."),
-    )
+    ),
+    foreign=otherprograms.NTP,
 )
 
 NETWORK: Final = Fields(
@@ -79,7 +80,10 @@ NETWORK: Final = Fields(
                     keys=(
                         Key(
                             "name",
-                            Leaf(pattern=r"\A[A-Za-z0-9:_.@-]+\.(network|netdev|link)\Z"),
+                            Leaf(
+                                pattern=r"\A[A-Za-z0-9:_.@-]+\.(network|netdev|link)\Z",
+                                allowed="a name that ends in .network, .netdev or .link",
+                            ),
                             "File name in /etc/systemd/network.",
                         ),
                         Key("content", TEXT, "The unit as in systemd.network(5) and its kin."),
@@ -90,7 +94,8 @@ NETWORK: Final = Fields(
             ),
             "Units of systemd-networkd.",
         ),
-    )
+    ),
+    foreign=otherprograms.NETWORK,
 )
 
 PODMAN: Final = Fields(
@@ -104,7 +109,9 @@ PODMAN: Final = Fields(
                             "name",
                             Leaf(
                                 pattern=r"\A[A-Za-z0-9:_.@-]+"
-                                r"\.(container|volume|network|kube|image|build|pod)\Z"
+                                r"\.(container|volume|network|kube|image|build|pod)\Z",
+                                allowed="a name that ends in .container, .volume, .network, "
+                                ".kube, .image, .build or .pod",
                             ),
                             "File name in /etc/containers/systemd.",
                         ),
@@ -129,15 +136,30 @@ STORAGE: Final = Fields(
                     keys=(
                         Key(
                             "device",
-                            Leaf(pattern=r"\A/dev/(?!.*\.\.)[A-Za-z0-9_.:/+-]+\Z"),
+                            Leaf(
+                                pattern=r"\A/dev/(?!.*\.\.)[A-Za-z0-9_.:/+-]+\Z",
+                                allowed="a path below /dev",
+                            ),
                             "Block device, best one of /dev/disk/by-*.",
                         ),
-                        Key("format", Leaf(pattern=r"\A(ext4|vfat)\Z"), "ext4 by default."),
-                        Key("label", Leaf(pattern=r"\A[A-Za-z0-9_.-]{1,16}\Z"), "Its label."),
+                        Key("format", choice("ext4", "vfat"), "ext4 by default."),
+                        Key(
+                            "label",
+                            Leaf(
+                                pattern=r"\A[A-Za-z0-9_.-]{1,16}\Z",
+                                allowed="16 letters, digits, _ . -",
+                            ),
+                            "Its label.",
+                        ),
                         Key("path", TEXT, "Where it is mounted, below /var, /home or /root."),
                         Key(
                             "options",
-                            Items(Leaf(pattern=r"\A[A-Za-z0-9_.:/=+@-]+\Z")),
+                            Items(
+                                Leaf(
+                                    pattern=r"\A[A-Za-z0-9_.:/=+@-]+\Z",
+                                    allowed="an option of mount(8)",
+                                )
+                            ),
                             "Mount options.",
                         ),
                     ),
@@ -150,30 +172,14 @@ STORAGE: Final = Fields(
     )
 )
 
-_CLOUD_INIT: Final = (
-    ("apt", "the image is read-only; take what you need in a container"),
-    ("bootcmd", "write a unit"),
-    ("chpasswd", "use users and passwd"),
-    ("disk_setup", "use storage"),
-    ("fqdn", "use hostname"),
-    ("fs_setup", "use storage"),
-    ("growpart", "the state partition grows by itself"),
-    ("locale", "there is one locale, C.UTF-8"),
-    ("mounts", "use storage, or a .mount unit"),
-    ("package_update", "updates come as images"),
-    ("package_upgrade", "updates come as images"),
-    ("packages", "the image is read-only; take what you need in a container"),
-    ("power_state", "write a unit"),
-    ("runcmd", "write a unit, or give a script as user data"),
-    ("ssh_pwauth", "write a file below /etc/ssh/sshd_config.d"),
-    ("swap", "write a .swap unit"),
-)
-
 DOCUMENT: Final = Fields(
     keys=(
         Key(
             "hostname",
-            Leaf(pattern=r"\A(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\Z"),
+            Leaf(
+                pattern=r"\A(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\Z",
+                allowed="letters, digits, . and -",
+            ),
             "Name of the machine.",
         ),
         Key("ssh_authorized_keys", Items(Leaf(secret=True)), "Keys that may log in as core."),
@@ -181,13 +187,16 @@ DOCUMENT: Final = Fields(
         Key("write_files", Items(FILE), "Files."),
         Key(
             "manage_etc_hosts",
-            Leaf(pattern=r"\Alocalhost\Z"),
+            choice("localhost"),
             "localhost: /etc/hosts names the machine itself.",
         ),
         Key("coreos", COREOS, "Units, updates and the programs of a cluster."),
         Key(
             "timezone",
-            Leaf(pattern=r"\A[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*\Z"),
+            Leaf(
+                pattern=r"\A[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*\Z",
+                allowed="a zone such as Europe/Berlin",
+            ),
             "Zone such as Europe/Berlin.",
         ),
         Key("ntp", NTP, "Time servers."),
@@ -195,5 +204,5 @@ DOCUMENT: Final = Fields(
         Key("podman", PODMAN, "Containers, by quadlets."),
         Key("storage", STORAGE, "Data disks."),
     ),
-    foreign=_CLOUD_INIT,
+    foreign=otherprograms.TOP,
 )

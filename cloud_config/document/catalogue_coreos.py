@@ -7,23 +7,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from cloud_config.document.keys import Fields, Items, Key, Kind, Leaf
+from cloud_config.document.keys import Fields, Items, Key, Kind, Leaf, choice
 
 _LETTERS = {"s": Kind.TEXT, "b": Kind.FLAG, "i": Kind.WHOLE, "f": Kind.NUMBER}
 _NOT_ETCD2 = "etcd2 options no longer work for etcd"
 
 
-def _options(listing: str, *, patterns: dict[str, str] | None = None) -> tuple[Key, ...]:
+def _options(listing: str, **leaves: Leaf) -> tuple[Key, ...]:
     """Keys from ``name:type`` words; the type is s, b, i or f, and ``!`` marks a secret."""
     keys = []
     for word in listing.split():
         name, _, kind = word.partition(":")
-        leaf = Leaf(
-            _LETTERS[kind[0]],
-            pattern=(patterns or {}).get(name, ""),
-            secret=kind.endswith("!"),
-        )
-        keys.append(Key(name, leaf))
+        leaf = Leaf(_LETTERS[kind[0]], secret=kind.endswith("!"))
+        keys.append(Key(name, leaves.get(name, leaf)))
     return tuple(keys)
 
 
@@ -35,16 +31,25 @@ def _deprecate(keys: tuple[Key, ...], reasons: dict[str, str]) -> tuple[Key, ...
 
 UNIT: Final = Fields(
     keys=(
-        Key("name", Leaf(pattern=r"\A[A-Za-z0-9:_.@\\-]+\Z"), "Name with its suffix."),
+        Key(
+            "name",
+            Leaf(pattern=r"\A[A-Za-z0-9:_.@\\-]+\Z", allowed="a name of a unit"),
+            "Name with its suffix.",
+        ),
         Key("mask", Leaf(Kind.FLAG), "Link it to /dev/null, so that nothing can start it."),
         Key("enable", Leaf(Kind.FLAG), "Follow its [Install] section."),
         Key("runtime", Leaf(Kind.FLAG), "Below /run: gone after a reboot."),
         Key("content", Leaf(), "The whole unit file."),
         Key(
             "command",
-            Leaf(
-                pattern=r"\A(start|stop|restart|reload|try-restart|reload-or-restart"
-                r"|reload-or-try-restart)\Z",
+            choice(
+                "start",
+                "stop",
+                "restart",
+                "reload",
+                "try-restart",
+                "reload-or-restart",
+                "reload-or-try-restart",
             ),
             "What to do with it now.",
         ),
@@ -53,7 +58,11 @@ UNIT: Final = Fields(
             Items(
                 Fields(
                     keys=(
-                        Key("name", Leaf(pattern=r"\A[A-Za-z0-9:_.@-]+\Z"), "Name.conf."),
+                        Key(
+                            "name",
+                            Leaf(pattern=r"\A[A-Za-z0-9:_.@-]+\Z", allowed="a file name"),
+                            "Name.conf.",
+                        ),
                         Key("content", Leaf(), "What it adds to the unit."),
                     ),
                     required=("name",),
@@ -68,7 +77,7 @@ UNIT: Final = Fields(
 UPDATE: Final = Fields(
     _options(
         "reboot_strategy:s group:s server:s",
-        patterns={"reboot_strategy": r"\A(etcd-lock|reboot|off)\Z"},
+        reboot_strategy=choice("etcd-lock", "reboot", "off"),
     )
 )
 
@@ -76,13 +85,17 @@ LOCKSMITH: Final = Fields(
     _options(
         "endpoint:s etcd_cafile:s etcd_certfile:s etcd_keyfile:s etcd_username:s "
         "etcd_password:s! group:s window_start:s window_length:s",
-        patterns={
-            "window_start": r"\A(([sS][uU][nN]|[mM][oO][nN]|[tT][uU][eE]|[wW][eE][dD]|[tT][hH][uU]"
+        window_start=Leaf(
+            pattern=r"\A(([sS][uU][nN]|[mM][oO][nN]|[tT][uU][eE]|[wW][eE][dD]|[tT][hH][uU]"
             r"|[fF][rR][iI]|[sS][aA][tT]) )?0*([0-9]|1[0-9]|2[0-3]):0*([0-9]|[1-5][0-9])\Z",
-            # One letter at a time: "[a-z]+" inside the repetition says the same
-            # and takes exponential time on a value that does not match.
-            "window_length": r"\A[-+]?(?:[0-9]*(?:\.[0-9]*)?[a-z])+\Z",
-        },
+            allowed="a time such as 04:00 or Thu 04:00",
+        ),
+        # One letter at a time: "[a-z]+" inside the repetition says the same
+        # and takes exponential time on a value that does not match.
+        window_length=Leaf(
+            pattern=r"\A[-+]?(?:[0-9]*(?:\.[0-9]*)?[a-z])+\Z",
+            allowed="a duration such as 1h30m",
+        ),
     )
 )
 
@@ -99,7 +112,7 @@ ETCD2: Final = Fields(
             "proxy:s proxy_dial_timeout:i proxy_failure_wait:i proxy_read_timeout:i "
             "proxy_refresh_interval:i proxy_write_timeout:i snapshot_count:i "
             "strict_reconfig_check:b trusted_ca_file:s wal_dir:s",
-            patterns={"proxy": r"\A(on|off|readonly)\Z"},
+            proxy=choice("on", "off", "readonly"),
         ),
         {
             "ca_file": "ca_file obsoleted by trusted_ca_file and client_cert_auth",

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from cloud_config.document import scalars
 from cloud_config.document.checked import Checked, Table, Value
 from cloud_config.document.findings import MAX_FINDINGS, Finding, Level
-from cloud_config.document.keys import Fields, Items, Kind, Leaf, Shape, human_type
+from cloud_config.document.keys import Fields, Items, Kind, Leaf, Shape, described, original_type
 from cloud_config.document.scalars import Resolved
 from cloud_config.document.showing import shown
 from cloud_config.document.suggesting import advice
@@ -43,9 +43,7 @@ class Checker:
         for name, (at, child) in node.entries.items():
             key = shape.named(name)
             if key is None:
-                # Looking for similar names takes a while, and more findings are not shown.
-                advised = advice(name, shape, path) if len(self.findings) < MAX_FINDINGS else ""
-                self.note(at, Level.WARNING, f'unrecognized key "{shown(name)}"{advised}')
+                self._unknown(name, child, shape, path, at)
                 continue
             lines[name] = at
             if key.deprecated:
@@ -57,6 +55,17 @@ class Checker:
                 refused[name] = child.text
         return Table(line or node.line, values, lines, refused)
 
+    def _unknown(self, name: str, node: Node, shape: Fields, path: str, line: int) -> None:
+        original = f'unrecognized key "{shown(name)}"'
+        spoiling = dict(shape.spoiling).get(name)
+        if spoiling and not (isinstance(node, Scalar) and not scalars.is_true(node.text)):
+            message = f'"{name}" of {path}: {spoiling}; it is left out'
+            self.note(line, Level.ERROR, message, original)
+            return
+        # Looking for similar names takes a while, and more findings are not shown.
+        advised = advice(name, shape, path) if len(self.findings) < MAX_FINDINGS else ""
+        self.note(line, Level.WARNING, original + advised, original)
+
     def value(self, node: Node, shape: Shape, name: str, line: int) -> Value | None:
         """What ``node`` says, ``None`` if it does not fit."""
         match shape, node:
@@ -67,15 +76,19 @@ class Checker:
             case Leaf(), Scalar():
                 return self._leaf(node, shape, name, line)
             case _:
-                self._misfit(name, shape, line)
+                self._misfit(name, node, shape, line)
                 return None
 
-    def note(self, line: int, level: Level, message: str) -> None:
-        """Note a finding."""
-        self.findings.append(Finding(line, level, message))
+    def note(self, line: int, level: Level, message: str, original: str | None = None) -> None:
+        """Note a finding; see :class:`Finding`."""
+        self.findings.append(Finding(line, level, message, original))
 
-    def _misfit(self, name: str, shape: Shape, line: int) -> None:
-        self.note(line, Level.WARNING, f'incorrect type for "{name}" (want {human_type(shape)})')
+    def _misfit(self, name: str, node: Node, shape: Shape, line: int) -> None:
+        words = f"want {described(shape)}"
+        if isinstance(shape, Fields) and isinstance(node, Scalar):
+            words = dict(shape.words).get(node.text, words)
+        original = f'incorrect type for "{name}" (want {original_type(shape)})'
+        self.note(line, Level.WARNING, f'incorrect type for "{name}" ({words})', original)
 
     def _items(self, node: Listing, shape: Leaf | Fields, name: str) -> Value:
         found: list[Checked | Table] = []
@@ -100,7 +113,7 @@ class Checker:
     def _leaf(self, node: Scalar, leaf: Leaf, name: str, line: int) -> Checked | None:
         resolved = scalars.resolve(node)
         if resolved not in _FITS[leaf.kind]:
-            self._misfit(name, leaf, line)
+            self._misfit(name, node, leaf, line)
             return None
         said = _said(node, leaf, line)
         if said is None:
@@ -110,14 +123,17 @@ class Checker:
             self.note(line, Level.ERROR, f'value of "{name}" contains a zero byte')
             return None
         if not leaf.accepts(said.text):
-            value = "" if leaf.secret else f" {shown(said.text)}"
-            self.note(
-                line,
-                Level.ERROR,
-                f"invalid value{value}" if value else f'invalid value for "{name}"',
-            )
+            self._refuse(said.text, leaf, name, line)
             return None
         return said
+
+    def _refuse(self, text: str, leaf: Leaf, name: str, line: int) -> None:
+        value = "" if leaf.secret else f" {shown(text)}"
+        why = f" (allowed: {leaf.allowed})" if leaf.allowed else ""
+        if "{{" in text or "${" in text:
+            why = " (was a template not filled in?)"
+        original = f"invalid value{value}" if value else f'invalid value for "{name}"'
+        self.note(line, Level.ERROR, f'invalid value{value} for "{name}"{why}', original)
 
 
 def _said(node: Scalar, leaf: Leaf, line: int) -> Checked | None:

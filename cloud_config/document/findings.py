@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 # More are of no use to a person, and a hostile document could have any number.
@@ -26,14 +26,23 @@ class Finding:
         line: of the document, counted from 1.
         level: how bad it is.
         message: one sentence without full stop; never quotes a secret.
+        original: the words of coreos-cloudinit's validator if they are others,
+            empty if it said nothing; for the command line of that program.
     """
 
     line: int
     level: Level
     message: str
+    original: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.level}: {self.message}"
+
+    @property
+    def in_original_words(self) -> str:
+        """The same as coreos-cloudinit printed it; empty if it did not."""
+        said = self.message if self.original is None else self.original
+        return f"line {self.line}: {self.level}: {said}" if said else ""
 
 
 def in_order(findings: Iterable[Finding], first_line: int = 1) -> tuple[Finding, ...]:

@@ -14,7 +14,7 @@ from typing import get_args, get_type_hints
 
 
 class Kind(StrEnum):
-    """What a single value is; the words appear in messages, as coreos-cloudinit says them."""
+    """What a single value is; the words are those of coreos-cloudinit's messages."""
 
     TEXT = "string"
     FLAG = "bool"
@@ -28,18 +28,26 @@ class Leaf:
 
     Attributes:
         pattern: searched in the value as text; an empty value always passes.
+        allowed: what the pattern allows, in words for people.
         secret: never quoted in a message.
         raw: may hold any byte, zero included.
     """
 
     kind: Kind = Kind.TEXT
     pattern: str = ""
+    allowed: str = ""
     secret: bool = False
     raw: bool = False
 
     def accepts(self, text: str) -> bool:
         """Whether ``text`` is an allowed value."""
         return not self.pattern or not text or bool(_compiled(self.pattern).search(text))
+
+
+def choice(*words: str) -> Leaf:
+    """A value that is one of these words."""
+    pattern = "|".join(map(re.escape, words))
+    return Leaf(pattern=rf"\A({pattern})\Z", allowed=", ".join(words))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +67,16 @@ class Fields:
             it is worse than not doing it: a file with another mode than asked
             for, a disk with another file system.
         foreign: keys other programs know, with what to do here instead.
+        spoiling: the same of keys without which an item would mean something else.
+        words: single words that other programs take as an item, with what to do.
     """
 
     keys: tuple[Key, ...]
     required: tuple[str, ...] = ()
     whole: bool = False
     foreign: tuple[tuple[str, str], ...] = ()
+    spoiling: tuple[tuple[str, str], ...] = ()
+    words: tuple[tuple[str, str], ...] = ()
 
     def named(self, name: str) -> Key | None:
         """The key of this name, written with underscores."""
@@ -105,13 +117,34 @@ def keys_of(record: type) -> tuple[Key, ...]:
     )
 
 
-def human_type(shape: Shape) -> str:
-    """The type as coreos-cloudinit's messages call it."""
+_WORDS = {
+    Kind.TEXT: "a single value",
+    Kind.FLAG: "true or false, without quotes",
+    Kind.WHOLE: "a whole number",
+    Kind.NUMBER: "a number",
+}
+
+
+def described(shape: Shape) -> str:
+    """What belongs in a place, in the words of someone who writes YAML."""
+    match shape:
+        case Leaf(kind=kind):
+            return _WORDS[kind]
+        case Items(item=Leaf()):
+            return 'a list, each item after "- " or in [ ]'
+        case Items():
+            return 'a list of tables, each after "- "'
+        case Fields():
+            return "a table of keys and values"
+
+
+def original_type(shape: Shape) -> str:
+    """The same as coreos-cloudinit's messages call it."""
     match shape:
         case Leaf(kind=kind):
             return kind
         case Items(item=item):
-            return f"[]{human_type(item)}"
+            return f"[]{original_type(item)}"
         case Fields():
             return "struct"
 

@@ -12,9 +12,9 @@ from typing import Annotated
 from cloud_config.document.keys import Items, Kind, Leaf
 
 _FLAG = Leaf(Kind.FLAG)
-_GROUP = Leaf(pattern=r"\A[A-Za-z0-9_.-]+\Z")
-_FIELD = Leaf(pattern=r"\A[^:\n]*\Z")  # of a line of /etc/passwd
-_PATH = Leaf(pattern=r"\A/[^:\n]*\Z")
+_GROUP = Leaf(pattern=r"\A[A-Za-z0-9_.-]+\Z", allowed="a name of a group")
+_FIELD = Leaf(pattern=r"\A[^:\n]*\Z", allowed="one line without :")  # of a line of /etc/passwd
+_PATH = Leaf(pattern=r"\A/[^:\n]*\Z", allowed="an absolute path without :")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,17 @@ class Account:
     Each annotation has the check of the key and a sentence about it.
     """
 
-    name: Annotated[str, Leaf(pattern=r"\A[A-Za-z_][A-Za-z0-9_.-]{0,31}\Z"), "Name of the account."]
+    name: Annotated[
+        str,
+        Leaf(
+            pattern=r"\A[A-Za-z_][A-Za-z0-9_.-]{0,31}\Z",
+            allowed="32 letters, digits, _ . -, the first a letter or _",
+        ),
+        "Name of the account.",
+    ]
     passwd: Annotated[
         str | None,
-        Leaf(pattern=r"\A[^:\n]*\Z", secret=True),
+        Leaf(pattern=r"\A[^:\n]*\Z", allowed="one line without :", secret=True),
         "Hash of the password as crypt(3) makes it, never the password.",
     ] = field(default=None, repr=False)
     gecos: Annotated[str, _FIELD, "Full name."] = ""

@@ -37,7 +37,10 @@ Captured = pytest.CaptureFixture[str]
         (
             WRONG,
             1,
-            ['line 2: warning: unrecognized key "bad"', "line 3: error: invalid value x"],
+            [
+                'line 2: warning: unrecognized key "bad"',
+                'line 3: error: invalid value x for "manage_etc_hosts" (allowed: localhost)',
+            ],
         ),
         ("x", 1, ['line 1: error: must be "#cloud-config" or begin with "#!"']),
     ],
@@ -57,7 +60,11 @@ def test_findings_are_told_as_json(user_data: Path, capsys: Captured) -> None:
     assert cli.main(["validate", "--json", str(user_data)]) == 1
     assert json.loads(capsys.readouterr().out) == [
         {"line": 2, "kind": "warning", "message": 'unrecognized key "bad"'},
-        {"line": 3, "kind": "error", "message": "invalid value x"},
+        {
+            "line": 3,
+            "kind": "error",
+            "message": 'invalid value x for "manage_etc_hosts" (allowed: localhost)',
+        },
     ]
 
 

@@ -4,15 +4,25 @@ The cases state its behaviour as its own tests do; documents here are complete
 enough that nothing else is to be said about them.
 """
 
+from collections.abc import Iterator
+
 import pytest
 
+from cloud_config.document.catalogue import DOCUMENT
 from cloud_config.document.interpreting import interpret
+from cloud_config.document.keys import Fields, Items, Leaf, Shape
 from cloud_config.document.reading import read
 from cloud_config.document.substitution import SAMPLES
+from cloud_config.document.suggesting import distance
 
 
 def findings(text: str) -> list[str]:
     return [str(finding) for finding in read(text).findings]
+
+
+def originally(text: str) -> list[str]:
+    """As coreos-cloudinit would have said it."""
+    return [finding.in_original_words for finding in read(text).findings]
 
 
 FILE = "write_files:\n  - path: /etc/x\n"
@@ -126,7 +136,7 @@ WARNINGS = [
 
 @pytest.mark.parametrize(("text", "message"), WARNINGS)
 def test_what_is_left_out_is_a_warning(text: str, message: str) -> None:
-    assert findings(text) == [message]
+    assert originally(text) == [message]
 
 
 ERRORS = [
@@ -171,11 +181,11 @@ ERRORS = [
 
 @pytest.mark.parametrize(("text", "message"), ERRORS)
 def test_what_cannot_be_done_is_an_error(text: str, message: str) -> None:
-    assert findings(text) == [message]
+    assert originally(text) == [message]
 
 
 def test_an_unknown_encoding_is_no_value_and_decodes_nothing() -> None:
-    assert findings(f"{FILE}    encoding: custom\n    content: hello\n") == [
+    assert originally(f"{FILE}    encoding: custom\n    content: hello\n") == [
         "line 3: error: invalid value custom",
         'line 4: error: content cannot be decoded as "custom"',
     ]
@@ -207,6 +217,45 @@ def test_a_syntax_error_has_its_line_and_the_words_of_libyaml(text: str, message
     assert findings(text) == [message]
 
 
+WORDED = [
+    (
+        "coreos: {update: {reboot_strategy: always}}\n",
+        'invalid value always for "reboot_strategy" (allowed: etcd-lock, reboot, off)',
+    ),
+    ("manage_etc_hosts: true\n", 'invalid value true for "manage_etc_hosts" (allowed: localhost)'),
+    (f"{FILE}    permissions: 384\n", 'for "permissions" (allowed: octal digits such as "0644")'),
+    (f"{FILE}    permissions: u=rw,g=r\n", 'for "permissions" (allowed: octal digits such as'),
+    (f"{FILE}    permissions: 0o644\n", 'for "permissions" (allowed: octal digits such as "0644"'),
+    ('hostname: "edge-{{ trunc 4 .ID }}"\n', "(was a template not filled in?)"),
+    ("hostname: ${NAME}\n", "(was a template not filled in?)"),
+    ("users: {name: a}\n", '"users" (want a list of tables, each after "- ")'),
+    ("users:\n  - name: a\n    groups: a, b\n", '"groups" (want a list, each item after "- "'),
+    ('coreos:\n  units: [{name: a.service, enable: "true"}]\n', "(want true or false, without"),
+    ("users: [default]\n", '"users[0]" (the user core is there without it)'),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), WORDED)
+def test_a_finding_names_the_key_and_what_is_allowed(text: str, words: str) -> None:
+    (said,) = findings(text)
+    assert words in said
+
+
+def every_leaf(shape: Shape) -> Iterator[Leaf]:
+    match shape:
+        case Leaf():
+            yield shape
+        case Items(item=item):
+            yield from every_leaf(item)
+        case Fields(keys=keys):
+            for key in keys:
+                yield from every_leaf(key.shape)
+
+
+def test_every_pattern_is_described() -> None:
+    assert not [leaf for leaf in every_leaf(DOCUMENT) if leaf.pattern and not leaf.allowed]
+
+
 HINTS = [
     ("hostnme: x\n", 'unrecognized key "hostnme" (did you mean "hostname"?)'),
     ("users:\n  - name: a\n    pass: x\n", 'unrecognized key "pass" (did you mean "passwd"?)'),
@@ -215,7 +264,81 @@ HINTS = [
     ("coreos:\n  hostname: x\n", 'unrecognized key "hostname" (did you mean "hostname" at the top'),
     ("runcmd: []\n", 'unrecognized key "runcmd" (a key of cloud-init; '),
     ("users:\n  - name: a\n    sudo: yes\n", 'unrecognized key "sudo" (a key of cloud-init; '),
+    ("boot_cmd: []\n", '"boot_cmd" (a key of k3os; write a unit'),
+    ("stages: {}\n", '"stages" (a key of Kairos; '),
+    ("password: x\n", '"password" (a key of cloud-init; give users a passwd'),
+    ("users:\n  - name: a\n    plain_text_passwd: x\n", "(a key of cloud-init; use passwd, a hash"),
+    ("network: {version: 2}\n", "write networkd units in network.units"),
 ]
+
+
+COMMON = [
+    "apt",
+    "bootcmd",
+    "chpasswd",
+    "disable_root",
+    "disk_setup",
+    "final_message",
+    "fqdn",
+    "fs_setup",
+    "groups",
+    "growpart",
+    "locale",
+    "mounts",
+    "package_update",
+    "package_upgrade",
+    "packages",
+    "password",
+    "phone_home",
+    "power_state",
+    "preserve_hostname",
+    "resize_rootfs",
+    "runcmd",
+    "snap",
+    "ssh_deletekeys",
+    "ssh_genkeytypes",
+    "ssh_import_id",
+    "ssh_keys",
+    "ssh_pwauth",
+    "swap",
+    "user",
+    "yum_repos",
+]
+
+
+@pytest.mark.parametrize("key", COMMON)
+def test_a_key_that_people_use_with_cloud_init_has_advice(key: str) -> None:
+    (said,) = findings(f"{key}: x\n")
+    assert "a key of cloud-init; " in said
+
+
+@pytest.mark.parametrize("key", ["name", "path", "options", "token", "sysctl", "labels", "zone"])
+def test_what_may_mean_anything_gets_no_suggestion(key: str) -> None:
+    (said,) = findings(f"{key}: x\n")
+    assert "did you mean" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "slips"),
+    [("a", "a", 0), ("hostnme", "hostname", 1), ("nmae", "name", 1), ("stages", "storage", 3)],
+)
+def test_slips_of_a_finger_are_counted(name: str, other: str, slips: int) -> None:
+    assert distance(name, other) == distance(other, name) == slips
+
+
+@pytest.mark.parametrize("extra", ["append: true", "source: {uri: https://example.com/x}"])
+def test_a_file_that_would_become_another_is_left_out(extra: str) -> None:
+    reading = read(f"{FILE}    content: x\n    {extra}\n  - path: /etc/ok\n")
+    assert [file.path for file in reading.document.write_files] == ["/etc/ok"]
+    (said,) = reading.findings
+    assert "here the file would be" in said.message
+    assert said.in_original_words.startswith("line 4: error: unrecognized key")
+
+
+def test_a_file_that_is_not_appended_to_is_written() -> None:
+    reading = read(f"{FILE}    append: false\n    defer: true\n")
+    assert [file.path for file in reading.document.write_files] == ["/etc/x"]
+    assert not reading.has_errors
 
 
 @pytest.mark.parametrize(("text", "hint"), HINTS)
@@ -252,7 +375,7 @@ def test_no_secret_is_quoted() -> None:
 def test_a_value_in_a_message_is_one_short_line_without_control_characters() -> None:
     (said,) = findings(f'manage_etc_hosts: "\\e[31m\\n{"x" * 500}"\n')
     assert said.startswith("line 1: error: invalid value \\x1b[31m\\x0a")
-    assert len(said) < 140
+    assert len(said) < 170
 
 
 def test_a_document_that_is_a_list_is_an_error() -> None:
