@@ -100,8 +100,8 @@ TOP: Final[Advice] = (
 USER: Final[Advice] = (
     ("inactive", "a key of cloud-init; write it as a command in a unit"),
     ("expiredate", "a key of cloud-init; write it as a command in a unit"),
-    ("lock_passwd", 'a key of cloud-init; a user without passwd has none, passwd: "*" says so'),
-    ("lock_password", 'a key of cloud-init; a user without passwd has none, passwd: "*" says so'),
+    ("lock_passwd", "a key of cloud-init; without passwd no password logs in"),
+    ("lock_password", "a key of cloud-init; without passwd no password logs in"),
     ("plain_text_passwd", _PASSWORD.replace("give users a passwd", "use passwd")),
     ("hashed_passwd", "a key of cloud-init; use passwd"),
     ("sudo", "a key of cloud-init; add the user to the group sudo, or write /etc/sudoers.d/NAME"),

@@ -36,6 +36,7 @@ from cloud_config.document.yamlproblems import Problem, explained
 
 MAX_DEPTH = 48
 _MERGE = "<<"
+_ODD = "\0"  # no key of a document: YAML refuses it
 
 
 @dataclass(slots=True)
@@ -117,12 +118,19 @@ class _RefusedError(Exception):
 
 @dataclass(slots=True)
 class _Open:
-    """A collection whose end has not come yet."""
+    """A collection whose end has not come yet.
+
+    Attributes:
+        key: whose value comes next, and its line; without a name if it cannot be one.
+        flow: written in brackets.
+        joined: keys whose value was put together here, so that no alias has it.
+    """
 
     node: Listing | Mapping
     anchor: str | None
     key: tuple[str, int] | None = None
     flow: bool = False
+    joined: set[str] = field(default_factory=set)
 
 
 class _Builder:
@@ -185,7 +193,7 @@ class _Builder:
             self._spend(node, line)
             opened.node.weight += node.weight
             opened.node.size += node.size
-            opened.key = (node.text if not node.plain else node.text.strip(), line)
+            opened.key = (node.text, line)
             if event.anchor:
                 self._anchors[event.anchor] = node
             return
@@ -223,19 +231,65 @@ class _Builder:
         if isinstance(opened.node, Listing):
             opened.node.items.append((self._dash(node.line, flow=opened.flow), node))
         elif opened.key is None:
-            raise _RefusedError(node.line, "a key must be a single value")
+            self._note_odd_key(node, flow=opened.flow)
+            opened.key = (_ODD, node.line)
         else:
             key, opened.key = opened.key, None
-            self._enter(opened.node, key, node)
+            if key[0] != _ODD:
+                self._enter(opened, opened.node, key, node)
 
-    def _enter(self, mapping: Mapping, key: tuple[str, int], node: Node) -> None:
+    def _note_odd_key(self, node: Node, *, flow: bool) -> None:
+        """A list or a table as a key; of what was written so, only this part is lost."""
+        if self.findings and self.findings[-1].line == node.line:
+            return  # of the same braces
+        is_template = flow and isinstance(node, Mapping)
+        why = ": was a template {{ }} not filled in?" if is_template else ""
+        message = f"a key must be a single value{why}"
+        self.findings.append(
+            Finding(node.line, Level.ERROR, message, "a key must be a single value")
+        )
+
+    def _enter(self, opened: _Open, mapping: Mapping, key: tuple[str, int], node: Node) -> None:
         name, line = underscored(key[0]), key[1]
         if name == _MERGE and not isinstance(node, Scalar):
             self._merge(mapping, node)
             return
         if name in mapping.entries:
-            self._warn(line, f'duplicate key "{shown(name)}" (the last one counts)')
+            node = self._both(name, line, mapping.entries[name][1], node, opened.joined)
         mapping.entries[name] = (line, node)
+
+    def _both(self, name: str, line: int, first: Node, second: Node, own: set[str]) -> Node:
+        """The value of a key that is given twice, as coreos-cloudinit's reader has it.
+
+        Lists are joined, tables are merged key by key, of other values the last counts.
+
+        Args:
+            name: of the key.
+            line: of its second place.
+            first: its value so far.
+            second: its other value.
+            own: keys whose value so far was made here and may be changed.
+        """
+        if isinstance(first, Listing) and isinstance(second, Listing):
+            self._warn(line, f'duplicate key "{shown(name)}" (the lists are joined)')
+            if name not in own:
+                first = Listing(first.line, list(first.items), first.weight, first.size)
+                own.add(name)
+            first.items.extend(second.items)
+        elif isinstance(first, Mapping) and isinstance(second, Mapping):
+            self._warn(line, f'duplicate key "{shown(name)}" (the tables are merged)')
+            first = Mapping(first.line, dict(first.entries), {}, first.weight, first.size)
+            for key, (at, inner) in second.entries.items():
+                before = first.entries.get(key)
+                both = self._both(key, at, before[1], inner, set()) if before else inner
+                first.entries[key] = (at, both)
+            own.discard(name)
+        else:
+            self._warn(line, f'duplicate key "{shown(name)}" (the last one counts)')
+            return second
+        first.weight += second.weight
+        first.size += second.size
+        return first
 
     @staticmethod
     def _merge(mapping: Mapping, node: Listing | Mapping) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from cloud_config.document.catalogue import DOCUMENT
+from cloud_config.document.findings import Level
 from cloud_config.document.interpreting import interpret
 from cloud_config.document.keys import Fields, Items, Leaf, Shape
 from cloud_config.document.reading import read
@@ -354,6 +355,69 @@ def test_a_key_given_twice_is_told_and_the_last_one_counts() -> None:
     assert str(reading.findings[1]) == (
         'line 3: warning: duplicate key "hostname" (the last one counts)'
     )
+
+
+def test_a_list_given_twice_is_joined() -> None:
+    reading = read(
+        f"{FILE}hostname: a\nwrite-files:\n  - path: /etc/y\nwrite_files: [{{path: /etc/z}}]\n"
+    )
+    assert [file.path for file in reading.document.write_files] == ["/etc/x", "/etc/y", "/etc/z"]
+    assert [str(finding) for finding in reading.findings] == [
+        'line 4: warning: duplicate key "write_files" (the lists are joined)',
+        'line 6: warning: duplicate key "write_files" (the lists are joined)',
+    ]
+
+
+def test_a_table_given_twice_is_merged_key_by_key() -> None:
+    reading = read(
+        "coreos:\n  units: [{name: a.service}]\n  update: {group: a, server: b}\n"
+        "coreos:\n  units: [{name: b.service}]\n  update: {group: c}\n"
+    )
+    coreos = reading.document.coreos
+    assert [unit.name for unit in coreos.units] == ["a.service", "b.service"]
+    assert coreos.update == {"group": "c", "server": "b"}
+    assert [finding.message for finding in reading.findings] == [
+        'duplicate key "coreos" (the tables are merged)',
+        'duplicate key "units" (the lists are joined)',
+        'duplicate key "group" (the last one counts)',
+        'duplicate key "update" (the tables are merged)',
+    ]
+
+
+def test_drop_ins_in_both_spellings_are_joined() -> None:
+    unit = "coreos:\n  units:\n  - name: a.service\n"
+    both = "    drop_ins: [{name: a.conf}]\n    drop-ins: [{name: b.conf}]\n"
+    (found,) = read(unit + both).document.coreos.units
+    assert [fragment.name for fragment in found.drop_ins] == ["a.conf", "b.conf"]
+
+
+def test_what_an_alias_stands_for_does_not_grow_by_a_second_list() -> None:
+    reading = read(
+        "a: &a [{name: x}]\nusers: *a\nusers: [{name: y}]\nusers: [{name: z}]\nb: *a\n"
+        "coreos: {units: *a}\n"
+    )
+    assert [user.name for user in reading.document.users] == ["x", "y", "z"]
+    assert len([one for one in reading.findings if "no suffix" in one.message]) == 1
+
+
+TEMPLATES = [
+    ("hostname: {{NAME}}\nmanage_etc_hosts: localhost\n", 1),
+    ("manage_etc_hosts: localhost\nhostname: {{ .Name }}\n", 2),
+    ("ssh_authorized_keys:\n- {{KEY}}\nmanage_etc_hosts: localhost\n", 2),
+    ("manage_etc_hosts: localhost\n? [a]\n: b\n", 2),
+    ("{{KEY}}: x\n", 1),
+]
+
+
+@pytest.mark.parametrize(("text", "line"), TEMPLATES)
+def test_a_template_that_was_not_filled_in_loses_its_own_part(text: str, line: int) -> None:
+    reading = read(text)
+    error = next(one for one in reading.findings if one.level is Level.ERROR)
+    assert error.line == line
+    assert error.message.startswith("a key must be a single value")
+    assert ("template" in error.message) == ("{{" in text)
+    assert reading.document.hostname == ""
+    assert reading.document.manage_etc_hosts == ("localhost" if "manage" in text else "")
 
 
 def test_findings_come_in_the_order_of_lines() -> None:
