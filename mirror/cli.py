@@ -5,23 +5,27 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from hostio.system.clock import SystemClock
+from hostio.system.commandline import complain, run_program
+from mirror.admission import Announce, Limits, Listen
 from mirror.release.builtrelease import read
 from mirror.release.releasesigner import sign_release
 from mirror.repository.creation import DEFAULT_DAYS, ONLINE_KEY, Policy, Quorum, create
 from mirror.repository.publication import publish
 from mirror.repository.refresh import refresh
 from mirror.repository.status import Status, status, status_to_json
-from mirror.server import Listen, serve
 from mirror.signing.keys import SigningKey, load_key
 from mirror.world import MirrorWorld
 from osmodel.faults import Fault, InvalidInput
 
+_PROGRAM = "update-mirror"
+_LIMITS = Limits()
 _EXAMPLE = """\
 example:
   update-mirror init /srv/mirror --threshold 2 --keys 3
@@ -34,7 +38,7 @@ example:
 def parser() -> argparse.ArgumentParser:
     """The command line; also read by the manual page generator."""
     top = argparse.ArgumentParser(
-        prog="update-mirror",
+        prog=_PROGRAM,
         description=__doc__,
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -48,6 +52,11 @@ def parser() -> argparse.ArgumentParser:
     _add_keys(publishing, "key of the targets role; repeat up to its threshold")
     refreshing = _verb(verbs, "refresh", "re-sign what expires soon (run daily)")
     _add_keys(refreshing, "targets or root key, to re-sign that role as well")
+    refreshing.add_argument(
+        "--clock-is-right",
+        action="store_true",
+        help="sign although the repository's own times contradict this machine's clock",
+    )
     _verb(verbs, "status", "show releases, roles and what expires")
     serving = _verb(verbs, "serve", "serve the repository over http until SIGTERM")
     serving.add_argument(
@@ -55,6 +64,20 @@ def parser() -> argparse.ArgumentParser:
         metavar="HOST:PORT",
         default="127.0.0.1:0",
         help="where; port 0 picks a free one (default: %(default)s)",
+    )
+    serving.add_argument(
+        "--connections",
+        metavar="N",
+        type=int,
+        default=_LIMITS.connections,
+        help="of all clients together (default: %(default)s)",
+    )
+    serving.add_argument(
+        "--per-client",
+        metavar="N",
+        type=int,
+        default=_LIMITS.per_client,
+        help="connections of one address; raise it behind a proxy (default: %(default)s)",
     )
     return top
 
@@ -72,9 +95,7 @@ def run(arguments: Sequence[str], world: MirrorWorld) -> int:
     try:
         verbs[options.verb](options, world)
     except Fault as fault:
-        sys.stderr.write(f"update-mirror: {fault}\n")
-        if fault.hint:
-            sys.stderr.write(f"  {fault.hint}\n")
+        complain(_PROGRAM, fault)
         return fault.exit_status
     return 0
 
@@ -82,7 +103,14 @@ def run(arguments: Sequence[str], world: MirrorWorld) -> int:
 def main() -> int:
     """Entry point: the only place that builds real adapters."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
-    return run(sys.argv[1:], MirrorWorld(SystemClock(), sign_release, serve))
+    world = MirrorWorld(SystemClock(), sign_release, _serve_by_http)
+    return run_program(_PROGRAM, lambda: run(sys.argv[1:], world))
+
+
+def _serve_by_http(repository: Path, listen: Listen, announce: Announce, limits: Limits) -> None:
+    from mirror.server import serve  # noqa: PLC0415 - a web framework, for this verb only
+
+    serve(repository, listen, announce, limits)
 
 
 def _verb(
@@ -137,7 +165,7 @@ def _init(options: argparse.Namespace, world: MirrorWorld) -> None:
     made = create(options.repository, key_directory, policy, world.clock.now())
     for quorum, power in ((targets, "release"), (root, "change whom hosts trust")):
         if quorum.threshold == 1:
-            sys.stderr.write(f"update-mirror: one signer alone can {power}: for development only\n")
+            sys.stderr.write(f"{_PROGRAM}: one signer alone can {power}: for development only\n")
     shown = {"trust_root": str(made.trust_root), "keys": {k: list(v) for k, v in made.keys.items()}}
     lines = [f"trust root (for build-image --trust-root): {made.trust_root}"]
     lines += [f"{role}: {uri}" for role in ("root", "targets") for uri in made.keys[role]]
@@ -162,7 +190,12 @@ def _publish(options: argparse.Namespace, world: MirrorWorld) -> None:
 
 
 def _refresh(options: argparse.Namespace, world: MirrorWorld) -> None:
-    signed = refresh(options.repository, _keys(options), world.clock)
+    signed = refresh(
+        options.repository,
+        _keys(options),
+        world.clock,
+        clock_is_right=options.clock_is_right,
+    )
     _print(options, {"signed": list(signed)}, [f"re-signed: {', '.join(signed)}"])
 
 
@@ -175,7 +208,8 @@ def _serve(options: argparse.Namespace, world: MirrorWorld) -> None:
     def announce(url: str) -> None:
         _print(options, {"event": "serving", "url": url}, [url])
 
-    world.serve(options.repository, Listen.parse(options.listen), announce)
+    limits = Limits(options.connections, options.per_client)
+    world.serve(options.repository, Listen.parse(options.listen), announce, limits)
 
 
 def _status_lines(found: Status) -> list[str]:
@@ -199,12 +233,24 @@ def _print(options: argparse.Namespace, machine: object, people: Sequence[str]) 
 
 
 def _keys(options: argparse.Namespace) -> list[SigningKey]:
-    online = options.online_key or f"file:{_key_directory(options.repository) / ONLINE_KEY}"
+    online = options.online_key or f"file:{_online_key(options.repository)}"
     return [load_key(uri, repository=options.repository) for uri in (*options.key, online)]
 
 
+def _online_key(repository: Path) -> Path:
+    """Beside the directory itself, else beside the link it was named by."""
+    places = [_key_directory(repository), Path(f"{repository.absolute()}.keys")]
+    found = (place / ONLINE_KEY for place in places)
+    return next((path for path in found if os.access(path, os.F_OK)), places[0] / ONLINE_KEY)
+
+
 def _key_directory(repository: Path) -> Path:
-    whole = repository.absolute()
+    """Where keys lie, however the repository was named: relative, by a link, with dots."""
+    whole = Path(os.path.realpath(repository))
+    if not whole.name:
+        raise InvalidInput(
+            f"{repository} cannot be a repository", hint="name a directory of its own"
+        )
     return whole.with_name(f"{whole.name}.keys")
 
 

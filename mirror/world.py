@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hostio.system.clock import Clock
+from mirror.admission import Announce, Limits, Listen
 from mirror.repository.publication import SignRelease
-from mirror.server import Announce, Listen
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,4 +23,4 @@ class MirrorWorld:
 
     clock: Clock
     sign_release: SignRelease
-    serve: Callable[[Path, Listen, Announce], None]
+    serve: Callable[[Path, Listen, Announce, Limits], None]

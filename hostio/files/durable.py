@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -12,7 +13,8 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Write ``content`` to ``path``; durable on return.
 
     Written beside the target, flushed, renamed, and the directory flushed, in
-    that order: a reader sees the old bytes or all of the new ones.
+    that order: a reader sees the old bytes or all of the new ones. The mode is
+    exactly ``mode``: the umask is for programs that do not say what they want.
 
     Raises:
         HostFailure: the file system refused (full, read-only, I/O error).
@@ -22,6 +24,9 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "wb") as file:
+            # A file system without modes (FAT) refuses, and needs none.
+            with contextlib.suppress(PermissionError):
+                os.fchmod(file.fileno(), mode)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

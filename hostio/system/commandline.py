@@ -24,6 +24,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from osmodel.faults import Fault, HostFailure
 
@@ -38,16 +39,21 @@ class _ReaderLeftError(Exception):
 
 
 class _Output(io.FileIO):
-    """Standard output whose failures are faults."""
+    """Standard output whose failures are faults; a second one is no news."""
 
-    def write(self, data: object) -> int:
+    failed = False
+
+    def write(self, data: Any) -> int:
+        if self.failed:
+            return len(data)
         try:
-            written = super().write(data)  # type: ignore[arg-type]  # any buffer
+            return super().write(data) or 0
         except BrokenPipeError as error:
+            self.failed = True
             raise _ReaderLeftError from error
         except OSError as error:
+            self.failed = True
             raise HostFailure(f"standard output: {error.strerror}") from error
-        return written or 0
 
 
 def run_program(name: str, body: Callable[[], int]) -> int:

@@ -50,5 +50,7 @@ def release_in(payload: Path) -> Release:
         with payload.open("rb") as file:
             header = Header.parse(file.read(HEADER_SIZE))
             return release_of(Manifest.parse(file.read(header.manifest_size)))
+    except UntrustedData as fault:
+        raise UntrustedData(f"{payload}: {fault}", hint=fault.hint) from fault
     except OSError as error:
         raise HostFailure(f"{payload}: {error.strerror}") from error

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from tuf.api.metadata import Key, Role, Root, Snapshot, Targets, Timestamp
 
+from mirror.repository.publicfiles import make_directory
 from mirror.repository.rolefiles import directory, meta_file, role_file, signed_by_role, write
-from mirror.signing.keys import SigningKey, make_key
+from mirror.signing.keys import SigningKey, lies_in, make_key
 from osmodel.faults import HostFailure, InvalidInput
 from osmodel.repository import EXPIRES_AFTER, MOST_DAYS, ROLES, TARGETS
 
@@ -83,10 +84,9 @@ def create(repository: Path, key_directory: Path, policy: Policy, now: datetime)
             inside the repository.
         HostFailure: the file system refused.
     """
-    if key_directory.resolve().is_relative_to(repository.resolve()):
+    if lies_in(key_directory, repository):
         raise InvalidInput(f"{key_directory} lies inside the repository, which is served")
-    if repository.exists() and any(repository.iterdir()):
-        raise InvalidInput(f"{repository} is not empty", hint="nothing is ever overwritten")
+    _check_empty(repository)
     keys = _made_keys(key_directory, policy)
     _write_roles(repository, _root(policy, keys), keys, now)
     return Created(
@@ -95,9 +95,24 @@ def create(repository: Path, key_directory: Path, policy: Policy, now: datetime)
     )
 
 
+def _check_empty(repository: Path) -> None:
+    try:
+        occupied = any(repository.iterdir())
+    except FileNotFoundError:
+        return
+    except NotADirectoryError as error:
+        raise InvalidInput(f"{repository} is not a directory") from error
+    except OSError as error:
+        raise HostFailure(f"{repository}: {error.strerror}") from error
+    if occupied:
+        raise InvalidInput(f"{repository} is not empty", hint="nothing is ever overwritten")
+
+
 def _made_keys(key_directory: Path, policy: Policy) -> dict[str, list[SigningKey]]:
     try:
         key_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise InvalidInput(f"{key_directory} is not a directory") from error
     except OSError as error:
         raise HostFailure(f"{key_directory}: {error.strerror}") from error
     online = make_key(key_directory / ONLINE_KEY)
@@ -125,8 +140,8 @@ def _root(policy: Policy, keys: Mapping[str, Sequence[SigningKey]]) -> Root:
 def _write_roles(
     repository: Path, root: Root, keys: Mapping[str, Sequence[SigningKey]], now: datetime
 ) -> None:
-    directory(repository).mkdir(parents=True, exist_ok=True)
-    (repository / TARGETS).mkdir(exist_ok=True)
+    make_directory(directory(repository))
+    make_directory(repository / TARGETS)
     targets = signed_by_role(root, Targets(version=1), keys["targets"], now)
     snapshot = signed_by_role(
         root, Snapshot(version=1, meta={"targets.json": meta_file(targets)}), keys["snapshot"], now

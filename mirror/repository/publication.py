@@ -8,7 +8,6 @@ the next one sweeps them.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -17,10 +16,11 @@ from typing import cast
 
 from tuf.api.metadata import Snapshot, TargetFile, Targets, Timestamp
 
-from hostio.files.durable import sync_directory
 from hostio.system.clock import Clock
 from mirror.release.builtrelease import BuiltPayload, BuiltRelease, digest_of
+from mirror.repository.clockcheck import check_clock
 from mirror.repository.lock import locked
+from mirror.repository.publicfiles import make_directory, move_into_place
 from mirror.repository.rolefiles import announce, load, signed_by_role, signers_of, write
 from mirror.signing.keys import PrivateKey, SigningKey
 from osmodel.faults import HostFailure, InvalidInput
@@ -89,7 +89,8 @@ def publish(
         sign_release: writes a signed payload of a release.
 
     Raises:
-        InvalidInput: too few keys, or the version exists with other bytes.
+        InvalidInput: too few keys, the version exists with other bytes, or the
+            repository contradicts the clock.
         TransientFailure: another ``update-mirror`` is changing the repository.
         UntrustedData: the repository is damaged.
     """
@@ -99,6 +100,8 @@ def publish(
         missing = [one for one in built.payloads if not _is_published(known, one)]
         if not missing:
             return Published(built.release, _published(known, built), changed=False)
+        at = clock.now()
+        check_clock(now, at)
         root = now.root.signed
         signers = [key.private for key in signers_of(root, Targets.type, keys)]
         for role in (Snapshot.type, Timestamp.type):
@@ -110,9 +113,9 @@ def publish(
         for payload in missing:
             size, sha256 = _place(repository, payload, signers, sign_release)
             targets.targets[_path(payload)] = _target(payload, size, sha256)
-        signed = signed_by_role(root, targets, keys, clock.now())
+        signed = signed_by_role(root, targets, keys, at, before=now.targets.signed)
         write(repository, signed)
-        announce(repository, replace(now, targets=signed), keys, clock.now())
+        announce(repository, replace(now, targets=signed), keys, at)
     return Published(built.release, _published(targets.targets, built), changed=True)
 
 
@@ -144,7 +147,8 @@ def _published(
 ) -> tuple[PublishedPayload, ...]:
     found = [(payload.source, targets[_path(payload)]) for payload in built.payloads]
     return tuple(
-        PublishedPayload(source, target.length, target.hashes["sha256"]) for source, target in found
+        PublishedPayload(source, target.length, target.hashes.get("sha256", ""))
+        for source, target in found
     )
 
 
@@ -155,19 +159,12 @@ def _place(
     sign_release: SignRelease,
 ) -> tuple[int, str]:
     """Sign a payload into the repository; returns its size and sha256."""
-    path = repository / TARGETS / _path(payload)
-    temporary = path.with_name(".signing")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sign_release(payload, temporary, signers)
-        size, sha256 = digest_of(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(repository / TARGETS / stored_path(_path(payload), sha256))
-        for directory in (path.parent, *path.parent.relative_to(repository).parents):
-            sync_directory(repository / directory)
-    except OSError as error:
-        raise HostFailure(f"{error.filename or path}: {error.strerror}") from error
+    top = repository / TARGETS
+    temporary = (top / _path(payload)).with_name(".signing")
+    make_directory(temporary.parent)
+    sign_release(payload, temporary, signers)
+    size, sha256 = digest_of(temporary)
+    move_into_place(temporary, top / stored_path(_path(payload), sha256), top=repository)
     return size, sha256
 
 

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
 
-from hostio.files.durable import replace_file
+from mirror.repository.publicfiles import write_file
 from mirror.signing.keys import SigningKey
 from osmodel.faults import HostFailure, InvalidInput, UntrustedData
 from osmodel.repository import (
@@ -66,20 +66,51 @@ def load(repository: Path) -> RoleSet:
     root = newest_root(repository)
     timestamp = _read(repository, Timestamp, 0)
     snapshot = _read(repository, Snapshot, timestamp.signed.snapshot_meta.version)
-    targets = _read(repository, Targets, snapshot.signed.meta["targets.json"].version)
+    listed = snapshot.signed.meta.get("targets.json")
+    if listed is None:
+        path = role_file(repository, Snapshot.type, snapshot.signed.version)
+        raise UntrustedData(f"{path}: lists no targets.json")
+    targets = _read(repository, Targets, listed.version)
     for metadata in (timestamp, snapshot, targets):
-        role = metadata.signed.type
-        try:
-            root.signed.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
-        except (RepositoryError, ValueError) as error:
-            raise UntrustedData(f"{repository}: {role}: {error}") from error
+        _verify(repository, root.signed, metadata)
     return RoleSet(root, timestamp, snapshot, targets)
+
+
+def _verify(repository: Path, root: Root, metadata: Metadata[Any]) -> None:
+    """Whether enough keys of its role signed ``metadata``.
+
+    Raises:
+        UntrustedData: they did not.
+    """
+    role = metadata.signed.type
+    try:
+        found = root.get_verification_result(role, metadata.signed_bytes, metadata.signatures)
+    except (RepositoryError, ValueError) as error:
+        path = role_file(repository, role, metadata.signed.version)
+        raise UntrustedData(f"{path}: damaged metadata") from error
+    if not found:
+        raise UntrustedData(
+            f"{role_file(repository, role, metadata.signed.version)}:"
+            f" signed by {len(found.signed)} of {found.threshold} keys"
+        )
 
 
 def targets_of(role: Targets) -> Iterator[Target]:
     """The files that a targets role lists, in its order."""
     for path, target in role.targets.items():
         yield Target(path, target.length, target.hashes, target.custom)
+
+
+def granted(root: Root, role: str) -> timedelta:
+    """How long metadata of ``role`` is valid, by the rules of ``root``.
+
+    Raises:
+        UntrustedData: they do not say it readably.
+    """
+    try:
+        return validity_of(root.roles[role].unrecognized_fields)
+    except InvalidInput as fault:
+        raise UntrustedData(f"root: role {role}: {fault}") from fault
 
 
 def signers_of(root: Root, role: str, keys: Sequence[SigningKey]) -> list[SigningKey]:
@@ -101,18 +132,33 @@ def signers_of(root: Root, role: str, keys: Sequence[SigningKey]) -> list[Signin
 
 
 def signed_by_role(
-    root: Root, content: SomeRole, keys: Sequence[SigningKey], now: datetime
+    root: Root,
+    content: SomeRole,
+    keys: Sequence[SigningKey],
+    now: datetime,
+    *,
+    before: SomeRole | None = None,
 ) -> Metadata[SomeRole]:
     """Sign ``content`` with those of ``keys`` that its role knows.
 
-    The expiry is set from ``now`` and the number of days the root grants.
+    The expiry is set from ``now`` and the number of days the root grants. It
+    is never earlier than that of ``before``: hosts that saw something signed
+    under a clock ahead of the time accept nothing that expires sooner.
+
+    Args:
+        root: the rules.
+        content: what to sign; its expiry is replaced.
+        keys: whatever keys there are.
+        now: when it is signed.
+        before: the version of the role that this one follows.
 
     Raises:
         InvalidInput: fewer than the role's threshold of different keys.
+        UntrustedData: the root grants no readable number of days.
     """
     signers = signers_of(root, content.type, keys)
-    validity = validity_of(root.roles[content.type].unrecognized_fields)
-    content.expires = now.replace(microsecond=0) + validity
+    expires = now.replace(microsecond=0) + granted(root, content.type)
+    content.expires = max(expires, before.expires) if before else expires
     if content.type == Timestamp.type:
         # A host never trusts its clock to be earlier than this.
         content.unrecognized_fields[ISSUED] = issued_text(now)
@@ -125,7 +171,7 @@ def signed_by_role(
 def write(repository: Path, metadata: Metadata[SomeRole]) -> None:
     """Put a signed role in its place; durable on return."""
     content = metadata.signed
-    replace_file(role_file(repository, content.type, content.version), metadata.to_bytes())
+    write_file(role_file(repository, content.type, content.version), metadata.to_bytes())
 
 
 def announce(repository: Path, now: RoleSet, keys: Sequence[SigningKey], at: datetime) -> None:
@@ -140,11 +186,11 @@ def announce(repository: Path, now: RoleSet, keys: Sequence[SigningKey], at: dat
     snapshot = Snapshot(
         version=now.snapshot.signed.version + 1, meta={"targets.json": meta_file(now.targets)}
     )
-    signed_snapshot = signed_by_role(root, snapshot, keys, at)
+    signed_snapshot = signed_by_role(root, snapshot, keys, at, before=now.snapshot.signed)
     timestamp = Timestamp(
         version=now.timestamp.signed.version + 1, snapshot_meta=meta_file(signed_snapshot)
     )
-    signed_timestamp = signed_by_role(root, timestamp, keys, at)
+    signed_timestamp = signed_by_role(root, timestamp, keys, at, before=now.timestamp.signed)
     write(repository, signed_snapshot)
     write(repository, signed_timestamp)
 
@@ -162,28 +208,41 @@ def newest_root(repository: Path) -> Metadata[Root]:
         UntrustedData: the chain is broken.
     """
     root = _read(repository, Root, 1)
+    _verify(repository, root.signed, root)
     for version in range(2, _MOST_ROOTS):
-        if not role_file(repository, Root.type, version).exists():
+        following = _found(repository, Root, version)
+        if following is None:
             break
-        following = _read(repository, Root, version)
-        try:
-            for judge in (root.signed, following.signed):
-                judge.verify_delegate(Root.type, following.signed_bytes, following.signatures)
-        except (RepositoryError, ValueError) as error:
-            raise UntrustedData(f"{repository}: root {version}: {error}") from error
+        for judge in (root.signed, following.signed):
+            _verify(repository, judge, following)
         root = following
     return root
 
 
 def _read(repository: Path, kind: type[SomeRole], version: int) -> Metadata[SomeRole]:
+    """A file that must be there; see :func:`_found`."""
+    metadata = _found(repository, kind, version)
+    if metadata is None:
+        name = metadata_name(kind.type, version)
+        raise InvalidInput(
+            f"{repository} is not a whole repository: {name} is missing",
+            hint="update-mirror init makes one",
+        )
+    return metadata
+
+
+def _found(repository: Path, kind: type[SomeRole], version: int) -> Metadata[SomeRole] | None:
+    """One version of a role, signatures not checked; nothing if there is no such file.
+
+    Raises:
+        UntrustedData: damaged, or of another role.
+        HostFailure: it cannot be read.
+    """
     path = role_file(repository, kind.type, version)
     try:
         content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise InvalidInput(
-            f"{repository} is not a whole repository: {path.name} is missing",
-            hint="update-mirror init makes one",
-        ) from error
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except OSError as error:
         raise HostFailure(f"{path}: {error.strerror}") from error
     try:

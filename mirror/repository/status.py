@@ -8,9 +8,10 @@ from pathlib import Path
 
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
-from mirror.repository.rolefiles import RoleSet, load, targets_of
+from mirror.repository.clockcheck import contradiction, signed_at
+from mirror.repository.rolefiles import RoleSet, granted, load, targets_of
 from osmodel.release import Release, release_to_json
-from osmodel.repository import TARGETS, Offer, OfferedPayload, offers, validity_of
+from osmodel.repository import TARGETS, Offer, OfferedPayload, offers
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +72,19 @@ class RoleStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Everything ``update-mirror status`` shows."""
+    """Everything ``update-mirror status`` shows.
+
+    Attributes:
+        releases: what hosts can take.
+        roles: all four.
+        signed: when the timestamp was signed, by its own words.
+        clock_warning: what in the repository contradicts the clock, or nothing.
+    """
 
     releases: tuple[OfferedRelease, ...]
     roles: tuple[RoleStatus, ...]
+    signed: datetime
+    clock_warning: str = ""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -85,7 +95,8 @@ class Status:
             for payload in offer.payloads
             if not payload.present
         ]
-        return (*(role.warning for role in self.roles if role.warning), *absent)
+        found = (self.clock_warning, *(role.warning for role in self.roles), *absent)
+        return tuple(warning for warning in found if warning)
 
 
 def status(repository: Path, now: datetime) -> Status:
@@ -102,7 +113,13 @@ def status(repository: Path, now: datetime) -> Status:
         (_offered(repository, offer) for offer in found),
         key=lambda offer: (offer.release.image, offer.release.architecture, offer.release.version),
     )
-    return Status(tuple(releases), _roles(current, now))
+    against = contradiction(current, now)
+    return Status(
+        tuple(releases),
+        _roles(current, now),
+        signed_at(current),
+        f"{against.text}; {against.remedy}" if against is not None else "",
+    )
 
 
 def status_to_json(shown: Status) -> dict[str, object]:
@@ -128,6 +145,7 @@ def status_to_json(shown: Status) -> dict[str, object]:
             }
             for role in shown.roles
         },
+        "signed": shown.signed.isoformat(),
         "warnings": list(shown.warnings),
     }
 
@@ -155,7 +173,7 @@ def _roles(current: RoleSet, now: datetime) -> tuple[RoleStatus, ...]:
     for metadata in held:
         name, expires = metadata.signed.type, metadata.signed.expires
         role = current.root.signed.roles[name]
-        validity = validity_of(role.unrecognized_fields)
+        validity = granted(current.root.signed, name)
         shown.append(
             RoleStatus(
                 name,
@@ -173,8 +191,12 @@ def _warning(role: str, left: timedelta, whole: timedelta) -> str:
     remedy = "run update-mirror refresh"
     if role in {"root", "targets"}:
         remedy += f" with the {role} keys"
+    if left <= timedelta(0) and role == Timestamp.type:
+        return ""  # the clock's warning says so, and what to do
     if left <= timedelta(0):
         return f"{role} has expired: hosts refuse this repository; {remedy}"
+    if left > whole + timedelta(days=1):
+        return f"{role} is valid for more than {whole.days} days: once a clock was ahead"
     if left < whole / 4:
         return f"{role} expires in {left.days} days and {left.seconds // 3600} hours; {remedy}"
     return ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -99,14 +100,19 @@ def load_key(uri: str, *, repository: Path) -> SigningKey:
             inside the repository, or a kind of key payloads cannot carry.
     """
     path = _path(uri)
-    if path.resolve().is_relative_to(repository.resolve()):
-        raise InvalidInput(f"{uri} lies inside the repository, which is served to everybody")
+    if lies_in(path, repository):
+        raise InvalidInput(f"{uri} lies inside the repository, which is served to the public")
     private = _parsed(uri, _read(uri, path))
     if isinstance(private, EllipticCurvePrivateKey) and isinstance(private.curve, SECP256R1):
         return SigningKey(uri, private)
     if isinstance(private, RSAPrivateKey) and private.key_size == _RSA_BITS:
         return SigningKey(uri, private)
     raise InvalidInput(f"{uri}: neither an ECDSA P-256 nor an RSA-4096 key")
+
+
+def lies_in(path: Path, directory: Path) -> bool:
+    """Whether ``path`` is ``directory`` or below it, links followed."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory))
 
 
 def _path(uri: str) -> Path:
@@ -117,7 +123,8 @@ def _path(uri: str) -> Path:
         raise InvalidInput("pkcs11: keys are not supported yet", hint="use a file:PATH key")
     if scheme != "file" or not rest:
         raise InvalidInput(f"not a key URI: {uri!r}", hint="write file:PATH")
-    return Path(rest.removeprefix("//") if rest.startswith("///") else rest)
+    # file:///PATH is a URL, where a blank is %20; file:PATH is a path as it is.
+    return Path(unquote(rest[2:]) if rest.startswith("///") else rest)
 
 
 def _read(uri: str, path: Path) -> bytes:

@@ -223,3 +223,10 @@ def sign(manifest: Manifest, data: bytes, keys: Sequence[PrivateKey] = KEYS[:2])
 
 def signed_payload(small: SmallRelease, keys: Sequence[PrivateKey] = KEYS[:2]) -> Signed:
     return sign(*manifest_of(small), keys)
+
+
+def unsigned(small: SmallRelease) -> bytes:
+    """The payload as ``build-image`` writes it."""
+    manifest, data = manifest_of(small)
+    encoded = manifest.encode()
+    return Header(len(encoded), 0).encode() + encoded + data

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from mirror.admission import Announce, Limits, Listen
 from mirror.cli import parser, run
-from mirror.server import Announce, Listen
 from mirror.world import MirrorWorld
 from osmodel.faults import InvalidInput
 from tests.fakes.clock import StoppedClock
@@ -32,7 +32,8 @@ class Mirror:
             [str(argument) for argument in arguments], MirrorWorld(self.clock, copied, self.serve)
         )
 
-    def serve(self, repository: Path, listen: Listen, announce: Announce) -> None:
+    def serve(self, repository: Path, listen: Listen, announce: Announce, limits: Limits) -> None:
+        del limits
         self.served.append((repository, listen))
         announce("http://127.0.0.1:8080")
 

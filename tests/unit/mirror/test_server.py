@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from hostio.net.locations import fetcher_for
+from mirror.admission import Limits
 from mirror.server import application
 from osmodel.faults import InvalidInput
 from tests.fakes.repository import MadeRepository, made_repository, versions
@@ -159,4 +160,4 @@ def test_each_answer_is_logged_on_one_line(
 
 def test_a_directory_that_is_no_repository_is_not_served(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="is not a repository"):
-        application(tmp_path)
+        application(tmp_path, Limits())

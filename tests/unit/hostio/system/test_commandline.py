@@ -70,6 +70,21 @@ def test_a_full_disk_is_said_in_one_line(size: int) -> None:
     )
 
 
+def test_a_body_that_tells_its_faults_itself_tells_a_full_disk_once() -> None:
+    body = """
+        from hostio.system.commandline import complain
+        try:
+            sys.stdout.write('x')
+            sys.stdout.flush()
+        except Fault as fault:
+            complain('tool', fault)
+            return fault.exit_status
+    """
+    with FULL.open("wb") as full:
+        status, _, said = ended(body, stdout=full.fileno())
+    assert (status, said.count("\n")) == (HostFailure.exit_status, 1)
+
+
 @pytest.mark.parametrize("size", [10, 1_000_000])
 def test_a_reader_who_left_is_no_news(size: int) -> None:
     read, write = os.pipe()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,6 @@ import pytest
 from mirror.release.builtrelease import BuiltPayload, read
 from mirror.repository.lock import locked
 from mirror.repository.publication import publish
-from mirror.repository.refresh import refresh
-from mirror.repository.status import status
 from mirror.signing.keys import PrivateKey, SigningKey
 from osmodel.faults import HostFailure, InvalidInput, TransientFailure, UntrustedData
 from tests.fakes.repository import (
@@ -113,15 +111,6 @@ def test_a_delta_may_follow_its_release(made: MadeRepository) -> None:
     assert (again.changed, again.payloads) == (False, done.payloads)
 
 
-def test_a_release_without_its_full_payload_is_not_published(tmp_path: Path) -> None:
-    directory = built(tmp_path / "built", release("1.0.0"), b"payload", DELTAS)
-    manifest = json.loads((directory / "manifest.json").read_bytes())
-    del manifest["files"]["full.payload"]
-    (directory / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(InvalidInput, match=r"full\.payload is missing"):
-        read(directory)
-
-
 def test_a_version_is_never_replaced(made: MadeRepository) -> None:
     made.publish("1.0.0", b"payload")
     before = files(made.directory)
@@ -130,50 +119,6 @@ def test_a_version_is_never_replaced(made: MadeRepository) -> None:
     with pytest.raises(InvalidInput, match="published with other bytes"):
         made.publish(release("1.0.0", root_hash="cd" * 32), b"payload")
     assert files(made.directory) == before
-
-
-def test_a_payload_that_is_not_the_one_built_is_refused(tmp_path: Path) -> None:
-    directory = built(tmp_path / "built", release("1.0.0"), b"payload")
-    (directory / "full.payload").write_bytes(b"paYload")
-    with pytest.raises(UntrustedData, match="the manifest says"):
-        read(directory)
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        (lambda m: m.pop("release"), "release is missing"),
-        (lambda m: m.pop("files"), "files is missing"),
-        (lambda m: m["files"].clear(), "full.payload is missing"),
-        (lambda m: m["files"]["full.payload"].pop("sha256"), "expected size and sha256"),
-        (lambda m: m["files"]["full.payload"].update(size="7"), "expected size and sha256"),
-        (lambda m: m["release"].update(version="1"), "not a version"),
-        (lambda m: m["release"].update(image="../x"), "not a plain name"),
-    ],
-)
-def test_an_unclear_manifest_is_explained(
-    tmp_path: Path, change: Callable[[object], None], reason: str
-) -> None:
-    directory = built(tmp_path / "built", release("1.0.0"), b"payload")
-    manifest = json.loads((directory / "manifest.json").read_bytes())
-    change(manifest)
-    (directory / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(InvalidInput, match=reason):
-        read(directory)
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", "[" * 100_000])
-def test_a_manifest_that_is_not_an_object_is_explained(tmp_path: Path, text: str) -> None:
-    directory = built(tmp_path / "built", release("1.0.0"), b"payload")
-    (directory / "manifest.json").write_text(text)
-    with pytest.raises(InvalidInput, match=r"manifest\.json"):
-        read(directory)
-
-
-def test_a_directory_that_is_no_release_is_explained(tmp_path: Path) -> None:
-    for missing in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(InvalidInput, match=r"manifest\.json is missing"):
-            read(missing)
 
 
 def test_a_publication_killed_at_any_moment_leaves_the_old_repository_valid(
@@ -258,65 +203,3 @@ def test_a_directory_that_is_no_repository_is_explained(made: MadeRepository, na
     made.metadata(name).unlink()
     with pytest.raises(InvalidInput, match="is not a whole repository"):
         made.publish("1.0.0")
-
-
-# --- refresh and status -------------------------------------------------------
-
-
-def test_a_refresh_keeps_a_repository_alive_without_release_keys(made: MadeRepository) -> None:
-    made.publish("1.0.0")
-    for _ in range(10):
-        made.clock.advance(6 * 86_400)
-        made.refresh()
-        assert versions(made.client().refresh()) == ["1.0.0"]
-
-
-def test_with_their_keys_the_offline_roles_are_re_signed(made: MadeRepository) -> None:
-    made.publish("1.0.0")
-    made.client().refresh()
-    made.clock.advance(360 * 86_400)
-    keys = [*made.keys("root"), *made.keys("targets", 2), *made.keys("timestamp")]
-    assert refresh(made.directory, keys, made.clock) == ("root", "targets", "snapshot", "timestamp")
-    assert made.root.signed.version == 2
-    assert versions(made.client().refresh()) == ["1.0.0"]
-
-
-def test_too_few_keys_of_a_role_refresh_nothing(made: MadeRepository) -> None:
-    before = files(made.directory)
-    for role in ("root", "targets"):
-        with pytest.raises(InvalidInput, match=f"role {role} needs 2 of 3 keys, 1 given"):
-            refresh(made.directory, [*made.keys(role, 1), *made.keys("timestamp")], made.clock)
-    assert files(made.directory) == before
-
-
-def test_the_status_shows_releases_and_roles(made: MadeRepository) -> None:
-    made.publish("1.10.0", b"abc")
-    made.publish("1.9.0", b"abcd")
-    shown = status(made.directory, made.clock.now())
-    assert [(str(o.release.version), o.full.size) for o in shown.releases] == [
-        ("1.9.0", 4),
-        ("1.10.0", 3),
-    ]
-    assert {role.role: (role.threshold, len(role.keys)) for role in shown.roles} == {
-        "root": (2, 3),
-        "targets": (2, 3),
-        "snapshot": (1, 1),
-        "timestamp": (1, 1),
-    }
-    assert not shown.warnings
-
-
-def test_the_status_warns_before_and_after_an_expiry(made: MadeRepository) -> None:
-    made.clock.advance(6 * 86_400)
-    (soon,) = status(made.directory, made.clock.now()).warnings
-    assert soon == "timestamp expires in 1 days and 0 hours; run update-mirror refresh"
-    made.clock.advance(2 * 86_400)
-    (late,) = status(made.directory, made.clock.now()).warnings
-    assert late.startswith("timestamp has expired: hosts refuse this repository")
-
-
-def test_the_status_misses_a_payload_that_is_gone(made: MadeRepository) -> None:
-    made.publish("1.0.0")
-    next(path for path in made.directory.rglob("*.payload")).unlink()
-    shown = status(made.directory, made.clock.now())
-    assert shown.warnings == ("the payload of minimal 1.0.0 is missing",)

@@ -12,19 +12,11 @@ from mirror.release.builtrelease import read
 from mirror.release.releasesigner import sign_release
 from mirror.repository.publication import publish
 from osmodel.faults import UntrustedData
-from osmodel.payload.layout import Header
 from osmodel.release import release_to_json
-from tests.fakes.payloads import SmallRelease, manifest_of, small_release
+from tests.fakes.payloads import small_release, unsigned
 from tests.fakes.repository import MadeRepository, built, made_repository
 from update_engine.install.payload import open_payload
 from update_engine.repository.keys import Trust
-
-
-def unsigned(small: SmallRelease) -> bytes:
-    """The payload as ``build-image`` writes it."""
-    manifest, data = manifest_of(small)
-    encoded = manifest.encode()
-    return Header(len(encoded), 0).encode() + encoded + data
 
 
 @pytest.fixture
