@@ -19,6 +19,9 @@ from osmodel.release import Release, release_from_json, release_to_json
 
 FILE_NAME = "manifest.json"
 FULL_PAYLOAD = "full.payload"
+LICENSE = "Apache-2.0"
+"""SPDX expression for what is in a release and comes from no package."""
+
 LONGEST = 64 << 20  # bytes; a manifest lists every package and file
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -104,6 +107,7 @@ class ReleaseManifest:
         """The bytes in the file; the inverse of :meth:`parse`."""
         document: dict[str, object] = {
             "release": release_to_json(self.release),
+            "license": LICENSE,
             "files": {name: _file_to_json(file) for name, file in self.files.items()},
             "packages": [{"name": one.name, "version": one.version} for one in self.packages],
             "kernel": self.kernel,
