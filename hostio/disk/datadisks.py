@@ -45,7 +45,7 @@ class Content:
 
 
 class DataDisks(Protocol):
-    """Port for data disks; the fake is ``tests.fakes.ramdatadisks``."""
+    """Port for data disks; the fake is ``tests.fakes.cloudparts.RamDataDisks``."""
 
     def look(self, device: str) -> Content:
         """What is on a disk; waits some seconds for it to appear.

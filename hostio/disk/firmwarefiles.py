@@ -31,7 +31,7 @@ from osmodel.faults import HostFailure
 
 
 class FirmwareFiles(Protocol):
-    """Port for the files in the top directory; the fake is ``tests.fakes.ramfirmware``."""
+    """Port for the files in the top directory; the fake is ``tests.fakes.ramfirmwarefiles``."""
 
     def sizes(self) -> Mapping[str, int]:
         """Bytes of each file, by name."""

@@ -63,7 +63,7 @@ class NewAccount:
 
 
 class Accounts(Protocol):
-    """Port for users and groups; the fake is ``tests.fakes.ramaccounts``.
+    """Port for users and groups; the fake is ``tests.fakes.cloudparts.RamAccounts``.
 
     All raise ``HostFailure`` when the account files cannot be read or changed.
     """

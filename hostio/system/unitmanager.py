@@ -18,7 +18,7 @@ _RELOAD_TIMEOUT = 300.0  # seconds
 
 
 class UnitManager(Protocol):
-    """Port for units; the fake is ``tests.fakes.ramunits``.
+    """Port for units; the fake is ``tests.fakes.cloudparts.RamUnits``.
 
     All but the questions raise ``HostFailure`` when the manager refuses.
     """

@@ -17,7 +17,7 @@ _KEEP_ALIVE = 0x8004_5705
 
 
 class Watchdog(Protocol):
-    """Port for the watchdog; the fake is ``tests.fakes.kernel.CountingWatchdog``."""
+    """Port for the watchdog; without one it is :class:`NoWatchdog`, also in tests."""
 
     def alive(self) -> None:
         """Say that we still make progress."""

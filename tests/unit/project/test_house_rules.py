@@ -6,17 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import ROOT
+from tests.unit.project.named import PACKAGES
 
-PACKAGES = (
-    "osmodel",
-    "hostio",
-    "builder",
-    "mirror",
-    "update_engine",
-    "locksmith",
-    "fleet",
-    "cloud_config",
-)
 MODULES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
 VAGUE = {"utils", "util", "helpers", "common", "misc", "base", "manager", "types", "lib"}
 ENTRY_POINTS = {"cli.py", "client.py", "local.py", "bootsteps.py", "demo.py"}
