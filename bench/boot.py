@@ -20,10 +20,11 @@ from bench import places, tables
 from bench.debianboot import Peer
 from bench.spending import family_cpu
 from bench.tables import Row, Table
+from builder import local
 from builder.machine.cli import choose, local_world
 from builder.machine.guest import Machine, machine
 from builder.machine.hardware import Accel, Hardware
-from builder.machine.world import World
+from builder.machine.world import MachineWorld
 from hostio.net.localsocket import free_port
 from hostio.system.runner import Command, Process, Spawner
 
@@ -59,7 +60,7 @@ class Side:
     name: str
     guest: Machine
     watched: Watched
-    world: World
+    world: MachineWorld
 
     def boot(self) -> tuple[float, float, float, float]:
         """Switch on, wait until ready, measure, and switch off in good order."""
@@ -81,7 +82,7 @@ def compare(options: argparse.Namespace) -> Table:
     world = replace(local_world(), spawner=watched)
     image = options.image.absolute()
     work = places.workplace("boot") / image.name
-    disk = Peer(places.builder_world(), world.tools, image, work).disk(release)
+    disk = Peer(local.build_world(), world.tools, image, work).disk(release)
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="twinkeel-")))
         accel = choose("auto", world, scratch)

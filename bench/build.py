@@ -17,11 +17,10 @@ from bench import mkosi, places, tables
 from bench.mkosi import Mkosi
 from bench.spending import Spent, measured
 from bench.tables import Row, Series, Table
-from builder import definition, imagelocks
-from builder.cache import remove_tree
+from builder import definition, hosttools, local
 from builder.definition import Definition
-from builder.packages import lock, toolstree
-from builder.world import World
+from builder.removal import remove_tree
+from builder.world import BuildWorld
 from hostio.system.runner import Command
 from osmodel.releasemanifest import FILE_NAME, ReleaseManifest
 
@@ -49,7 +48,7 @@ class Ours:
     """
 
     image: Definition
-    world: World
+    world: BuildWorld
     work: Path
 
     @property
@@ -59,8 +58,7 @@ class Ours:
 
     def prepare(self) -> None:
         """Lend it the tools tree of this host."""
-        chosen = lock.load(imagelocks.TOOLS_LOCK, refresh=imagelocks.TOOLS_COMMAND)
-        toolstree.prepared(chosen, self.world.debs, self.world.cache, self.world.runner)
+        hosttools.tree(self.world)
         self.cache.mkdir(parents=True, exist_ok=True)
         tools = self.cache / "tools"
         if not tools.is_symlink():
@@ -215,7 +213,7 @@ class Comparison:
 
 def compare(options: argparse.Namespace) -> Table:
     """Measure as the options say."""
-    world, work = places.builder_world(), places.workplace("build")
+    world, work = local.build_world(), places.workplace("build")
     image = definition.load(options.image.absolute())
     ours = Ours(image, world, work / image.name)
     peer = mkosi.prepared(world, work / f"{image.name}-mkosi")

@@ -14,12 +14,13 @@ from pathlib import Path
 
 from builder import definition
 from builder.boot import uki
-from builder.cache import Cache, remove_tree
+from builder.cache import Cache
 from builder.image.disk import SECTOR
 from builder.machine.world import Tools
-from builder.packages import localrepo, lock
+from builder.packages import localrepo, lockfile
 from builder.packages.lock import Lock
-from builder.world import World
+from builder.removal import remove_tree
+from builder.world import BuildWorld
 from hostio.system.runner import Command, Runner
 from osmodel import gpt, partitions
 from osmodel.faults import HostFailure
@@ -42,7 +43,7 @@ class Peer:
         work: scratch space; the disk ends up in it.
     """
 
-    world: World
+    world: BuildWorld
     tools: Tools
     image: Path
     work: Path
@@ -54,7 +55,7 @@ class Peer:
             HostFailure: a tool failed, or the kernels differ.
         """
         debian = self._debian(
-            lock.load(definition.load(self.image).lock, refresh="build-image lock")
+            lockfile.load(definition.load(self.image).lock, refresh="build-image lock")
         )
         remove_tree(self.work)
         self.work.mkdir(parents=True)

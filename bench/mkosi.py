@@ -21,10 +21,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from builder.cache import Cache, remove_tree
+from builder.cache import Cache
 from builder.definition import Definition
 from builder.packages.mirrors import Mirrors
-from builder.world import World
+from builder.removal import remove_tree
+from builder.world import BuildWorld
 from hostio.system.runner import Command, Runner
 from osmodel import gpt
 
@@ -140,7 +141,7 @@ class Mkosi:
         return self.host.run(command).decode(errors="replace")
 
 
-def prepared(world: World, work: Path) -> Mkosi:
+def prepared(world: BuildWorld, work: Path) -> Mkosi:
     """Make mkosi ready to run; its tools are fetched and unpacked the first time."""
     recipe = json.dumps([_RECIPE, _SUITE, _TOOLS])
     key = hashlib.sha256(recipe.encode()).hexdigest()[:32]
@@ -149,7 +150,7 @@ def prepared(world: World, work: Path) -> Mkosi:
     return Mkosi(tree, work, world.runner)
 
 
-def _make_tree(world: World, draft: Path) -> None:
+def _make_tree(world: BuildWorld, draft: Path) -> None:
     mirrors = world.mirrors()
     lines = [
         f"deb [signed-by={_KEYRING}] {address} {suite} main"

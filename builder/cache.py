@@ -2,20 +2,18 @@
 
 An entry is made beside its place and renamed into it, so what has the final
 name is whole. Two builds that want the same entry wait for each other: one
-makes it. Entries nobody used for a while are dropped by :meth:`Cache.prune`.
+makes it. Entries that were not used for a while are dropped by :meth:`Cache.prune`.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from osmodel.faults import HostFailure
+from builder.buildlock import alone
+from builder.removal import remove_tree
 
 _IN_USE = 3600.0  # seconds
 
@@ -67,7 +65,7 @@ class Cache:
                 leaves no entry behind.
         """
         place = self.place(kind, key)
-        with _alone(place.with_name(f".{key}.lock")):
+        with alone(place.with_name(f".{key}.lock")):
             if self.ready(kind, key):
                 return place
             draft = place.with_name(f".{key}.draft")
@@ -123,48 +121,9 @@ def _drop(path: Path) -> None:
         remove_tree(path)
         return
     lock = path.with_name(f".{path.name}.lock")
-    with _alone(lock):
+    with alone(lock):
         # Renamed first: a removal that is interrupted leaves no half entry.
         doomed = path.with_name(f".{path.name}.draft")
         path.rename(doomed)
         remove_tree(doomed)
     lock.unlink(missing_ok=True)
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a directory tree or a file, if it is there.
-
-    Raises:
-        HostFailure: it cannot be removed.
-    """
-    try:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        raise HostFailure(f"{path}: {error.strerror}") from error
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold a lock file; the kernel releases it when the process ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            # The holder before us may have removed the file: then our lock
-            # is on a name that nobody else will meet.
-            if _is_same(descriptor, path):
-                yield
-                return
-        finally:
-            os.close(descriptor)
-
-
-def _is_same(descriptor: int, path: Path) -> bool:
-    try:
-        return os.fstat(descriptor).st_ino == path.stat().st_ino
-    except FileNotFoundError:
-        return False

@@ -5,20 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from builder import definition, imagelocks, pipeline, progress
+from builder import definition, imagelocks, local, pipeline, progress
 from builder.flash import cli as flashing
 from builder.request import SMALLEST, BuildRequest
-from builder.world import World
-from hostio.net.httpfetch import HttpFetcher
-from hostio.system.binfmt import KernelFormats
-from hostio.system.clock import SystemClock
-from hostio.system.runner import LocalRunner
-from hostio.system.syscalls import KernelMounts
+from builder.world import BuildWorld
 from osmodel.faults import Fault, InvalidInput
 from osmodel.platforms import ARCHITECTURES, TARGETS, Platform, Target, check
 from osmodel.version import Version
@@ -43,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     add("--update-url", default="", help="of the update repository")
     add("--overlay", type=Path, action="append", default=[], help="tree to lay over the root")
     add("--kernel-arg", action="append", default=[], help="argument for the kernel")
-    add("--only", default="", metavar="STEP", help="stop after a step and print its result")
+    add("--only", default="release", metavar="STEP", help="stop after a step and print its result")
     add("--no-payload", action="store_true", help="leave out the update payload, the slowest part")
     add(
         "--payload-level",
@@ -77,7 +71,7 @@ def _add_target(top: argparse.ArgumentParser, *, note: str) -> None:
     top.add_argument("--platform", default="", help=f"how they boot: {known}")
 
 
-def run(arguments: Sequence[str], world: World) -> int:
+def run(arguments: Sequence[str], world: BuildWorld) -> int:
     """Run one command in ``world`` and return the exit status."""
     words = list(arguments)
     try:
@@ -91,7 +85,7 @@ def run(arguments: Sequence[str], world: World) -> int:
         return fault.exit_status
 
 
-def _build(options: argparse.Namespace, world: World) -> int:
+def _build(options: argparse.Namespace, world: BuildWorld) -> int:
     _set_logging(verbose=options.verbose)
     request = _request(options)
     report = progress.chosen(sys.stderr)
@@ -133,7 +127,7 @@ def _plan(steps: Sequence[pipeline.Planned], *, as_json: bool) -> int:
     return 0
 
 
-def _lock(options: argparse.Namespace, world: World) -> int:
+def _lock(options: argparse.Namespace, world: BuildWorld) -> int:
     _set_logging(verbose=options.verbose)
     wanted = [_target(options)] if options.arch or options.platform else list(TARGETS)
     if options.tools:
@@ -171,17 +165,7 @@ def main() -> int:
     """Entry point: builds the real adapters."""
     if sys.argv[1:2] == ["flash"]:
         return flashing.main(sys.argv[2:])
-    clock = SystemClock()
-    world = World(
-        runner=LocalRunner(),
-        fetcher=HttpFetcher(clock),
-        clock=clock,
-        formats=KernelFormats(KernelMounts()),
-        environment=os.environ,
-        home=Path.home(),
-        user=os.geteuid(),
-    )
-    return run(sys.argv[1:], world)
+    return run(sys.argv[1:], local.build_world())
 
 
 if __name__ == "__main__":

@@ -26,7 +26,6 @@ FILE = "image.toml"
 LOCKS = "lock"
 OVERLAY = "overlay"
 MIB = 1 << 20
-ROOM = 0.30  # share of a slot that a root must leave free
 _DEFAULT_KERNELS = {"x86_64": "linux-image-cloud-amd64", "arm64": "linux-image-cloud-arm64"}
 _SMALLEST_SLOT = 128  # MiB; a kernel's modules and systemd need about as much
 _LARGEST_SLOT = 64 << 10  # MiB

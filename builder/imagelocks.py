@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from builder import definition
-from builder.packages import lock, solving, toolstree
+from builder.packages import lockfile, solving, toolstree
 from builder.packages.lock import Lock, LockedPackage
 from builder.packages.solving import Request
-from builder.world import World
+from builder.world import BuildWorld
 from hostio.files.durable import replace_file
 from osmodel.platforms import Platform
 
@@ -60,7 +60,7 @@ def image_command(image: definition.Definition) -> str:
     return command
 
 
-def refresh(path: Path, request: Request, world: World) -> tuple[str, ...]:
+def refresh(path: Path, request: Request, world: BuildWorld) -> tuple[str, ...]:
     """Solve ``request`` and write the lock to ``path``.
 
     Returns:
@@ -72,12 +72,12 @@ def refresh(path: Path, request: Request, world: World) -> tuple[str, ...]:
     """
     with tempfile.TemporaryDirectory(prefix="twinkeel-lock-") as scratch:
         found = solving.solve(request, world.mirrors(), world.runner, Path(scratch))
-    before = lock.load(path, refresh="build-image lock") if path.exists() else None
+    before = lockfile.load(path, refresh="build-image lock") if path.exists() else None
     if before is not None and replace(before, epoch=found.epoch) == found:
         # The same packages: a newer index alone must not change every bit.
         return ()
     path.parent.mkdir(exist_ok=True)
-    replace_file(path, lock.to_text(found).encode())
+    replace_file(path, lockfile.to_text(found).encode())
     return _changes(before, found)
 
 

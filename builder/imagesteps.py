@@ -4,24 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
-from builder.boot import efifiles, initrd, initrdpython, kernel, pifirmware, uki
-from builder.boot.initrd import InitrdOptions
-from builder.boot.uki import UkiOptions, UkiParts
-from builder.definition import MIB, ROOM
-from builder.elf import needs
-from builder.image import erofs, hashtree
+from builder.boot import efifiles, initrd, kernel, uki
+from builder.image import rootimage
+from builder.inputs import Derived, Named
 from builder.steps import Step
 from builder.treesteps import ROOT, TreeSteps
-from osmodel import cpio, kernelmodules, trailingchecksum, verity
-from osmodel.faults import InvalidInput
-
-EROFS = "root.erofs"
-VERITY = "root.verity"
-UKI = "uki.efi"
-_INITRD = "initrd.cpio"
-_ROOT_HASH = "root_hash"
 
 
 @dataclass(frozen=True)
@@ -37,136 +25,70 @@ class ImageSteps:
     @cached_property
     def filesystem(self) -> Step:
         """The root file system, its hash tree and its root hash."""
-        name = self.trees.request.image.name
-        slot = self.trees.request.image.disk.slot
-        epoch = self.trees.lock.epoch
+        image = self.trees.request.image
+        options = rootimage.RootOptions(image.name, image.disk.slot, self.trees.lock.epoch)
         inputs = {
-            "root": self.trees.root.key,
-            "tools": self.trees.tools.digest,
-            "name": name,
-            "slot": slot,
-            "epoch": epoch,
+            "tools": self.trees.runner,
+            "tree": self.trees.steps.result(self.trees.root, ROOT),
+            "options": options,
+            "source": Named(image.source, "for messages"),
         }
-
-        def make(out: Path) -> None:
-            tree = self._result(self.trees.root) / ROOT
-            size = erofs.make_erofs(self.trees.runner, tree, out / EROFS, epoch)
-            check_room(size, slot, self.trees.request.image.source)
-            root_hash = hashtree.make_hash_tree(out / EROFS, name, out / VERITY)
-            (out / _ROOT_HASH).write_text(root_hash)
-
-        return Step("filesystem", inputs, (erofs, hashtree, verity), make)
+        return Step("filesystem", rootimage.make, inputs)
 
     @cached_property
     def initrd(self) -> Step:
-        """The initrd: from the trunk, so overlays neither change nor rebuild it."""
-        architecture = self.trees.request.architecture
-        extra = self.trees.request.image.modules
-        inputs = {
-            "trunk": self.trees.trunk.key,
-            "tools": self.trees.tools.digest,
-            "architecture": architecture,
-            "modules": extra,
+        """The initrd: from the shared tree, so overlays neither change nor rebuild it."""
+        options = {
+            "architecture": self.trees.request.architecture,
+            "kernel_release": self.kernel_release,
+            "extra_modules": self.trees.request.image.modules,
         }
-
-        def make(out: Path) -> None:
-            scratch = out / "scratch"
-            scratch.mkdir()
-            options = InitrdOptions(architecture, self.kernel_release, extra)
-            tree = self._result(self.trees.trunk) / ROOT
-            initrd.make_initrd(self.trees.runner, tree, scratch, out / _INITRD, options)
-
-        code = (initrd, initrdpython, needs, cpio, kernelmodules)
-        return Step("initrd", inputs, code, make)
+        inputs = {
+            "tools": self.trees.runner,
+            "root": self.trees.steps.result(self.trees.shared, ROOT),
+            "options": Derived(initrd.InitrdOptions, options),
+        }
+        return Step("initrd", initrd.make, inputs)
 
     @cached_property
     def uki(self) -> Step:
         """The kernel image."""
-        request = self.trees.request
-        inputs = {
-            "kernel": self.trees.kernel.key,
-            "initrd": self.initrd.key,
-            "filesystem": self.filesystem.key,
-            "tools": self.trees.tools.digest,
-            "stub": self.trees.stub.key,
-            "architecture": request.architecture,
-            "platform": request.platform,
-            "arguments": request.command_line,
+        request, result = self.trees.request, self.trees.steps.result
+        parts = {
+            "stub": result(self.trees.stub, efifiles.STUB.file),
+            "kernel": result(self.trees.kernel, kernel.IMAGE),
+            "initrd": result(self.initrd, initrd.FILE),
+            "os_release": result(self.trees.root, f"{ROOT}/usr/lib/os-release"),
         }
-
-        def make(out: Path) -> None:
-            options = UkiOptions(
-                request.architecture,
-                self.kernel_release,
-                self.root_hash,
-                request.command_line,
-                request.platform,
-            )
-            parts = UkiParts(
-                self._result(self.trees.stub) / efifiles.STUB.file,
-                self._result(self.trees.kernel) / kernel.IMAGE,
-                self._result(self.initrd) / _INITRD,
-                self._result(self.trees.root) / ROOT / "usr/lib/os-release",
-            )
-            uki.make_uki(self.trees.runner, parts, out / UKI, options)
-
-        return Step("uki", inputs, (uki, trailingchecksum), make)
+        options = {
+            "architecture": request.architecture,
+            "kernel_release": self.kernel_release,
+            "root_hash": self.root_hash,
+            "arguments": request.command_line,
+            "platform": request.platform,
+        }
+        inputs = {
+            "tools": self.trees.runner,
+            "parts": Derived(uki.UkiParts, parts),
+            "options": Derived(uki.UkiOptions, options),
+        }
+        return Step("uki", uki.make, inputs)
 
     @property
     def all(self) -> tuple[Step, ...]:
         """Every step, in an order that works."""
         trees = self.trees
         unpacked = (trees.kernel, trees.stub, *filter(None, [trees.loader, trees.firmware]))
-        tree_steps = (trees.bootstrap, *unpacked, trees.trunk, trees.root, trees.closure)
-        return (*tree_steps, self.filesystem, self.initrd, self.uki)
+        made = (trees.shared, trees.scan, trees.root, trees.closure)
+        return (trees.bootstrap, *unpacked, *made, self.filesystem, self.initrd, self.uki)
 
     @property
-    def root_hash(self) -> str:
-        """Of the finished file system: 64 hex digits."""
-        return (self._result(self.filesystem) / _ROOT_HASH).read_text()
+    def root_hash(self) -> Derived:
+        """Of the file system: 64 hex digits."""
+        made = self.trees.steps.result(self.filesystem)
+        return Derived(rootimage.root_hash_of, {"made": made})
 
     @property
-    def kernel_release(self) -> str:
-        """Of the unpacked kernel."""
-        return kernel.release_of(self._result(self.trees.kernel))
-
-    def files(self) -> dict[str, Path]:
-        """Finished files that belong to the release, by their name in it."""
-        made = self._result(self.filesystem)
-        return {
-            EROFS: made / EROFS,
-            VERITY: made / VERITY,
-            UKI: self._result(self.uki) / UKI,
-        }
-
-    def loader(self) -> Path:
-        """The finished boot loader."""
-        step = self.trees.loader
-        assert step is not None, "a platform without a loader of its own asks for none"
-        return self._result(step) / efifiles.LOADER.file
-
-    def boot_files(self) -> dict[str, Path]:
-        """The finished files that a board reads, by name; none on other platforms."""
-        step = self.trees.firmware
-        return {} if step is None else pifirmware.files_for_fat(self._result(step))
-
-    def _result(self, step: Step) -> Path:
-        return self.trees.steps.place(step)
-
-
-def check_room(size: int, slot: int, source: Path) -> None:
-    """Refuse a root that leaves too little of its slot free.
-
-    A machine's slots never change their size; every later version must fit.
-
-    Raises:
-        InvalidInput: less than 30 % would be left.
-    """
-    if size <= slot * (1 - ROOM):
-        return
-    needed = -(-size * 10 // 7 // MIB)
-    raise InvalidInput(
-        f"{source}: disk.slot_mib: a root of {-(-size // MIB)} MiB leaves less than"
-        f" {ROOM:.0%} of a slot of {slot // MIB} MiB free",
-        hint=f"set slot_mib to {needed} or more; later versions must fit as well",
-    )
+    def kernel_release(self) -> Derived:
+        """Of the unpacked kernel, as ``uname --kernel-release`` prints it."""
+        return Derived(kernel.release_of, {"out": self.trees.steps.result(self.trees.kernel)})

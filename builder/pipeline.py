@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder import imagelocks
+from builder import hosttools, imagelocks
 from builder.cache import Limits
 from builder.imagesteps import ImageSteps
-from builder.packages import lock, toolstree
+from builder.packages import lockfile
 from builder.packages.emulation import Emulation
-from builder.packages.toolstree import ToolsTree
-from builder.progress import Outcome, Report
-from builder.releasedir import ReleaseDirectory
+from builder.packages.sandbox import ToolsTree
+from builder.progress import Report
+from builder.releasesteps import ReleaseSteps
 from builder.request import BuildRequest
 from builder.steps import Step, Steps
 from builder.treesteps import TreeSteps
-from builder.world import World
+from builder.world import BuildWorld
 from osmodel.faults import HostFailure, InvalidInput
 
 _DAY = 86400.0
@@ -40,26 +40,27 @@ class Planned:
     cached: bool
 
 
-def plan(request: BuildRequest, world: World, report: Report) -> tuple[Planned, ...]:
+def plan(request: BuildRequest, world: BuildWorld, report: Report) -> tuple[Planned, ...]:
     """What building ``request`` would do; nothing is built but the tools tree.
 
     Raises:
         InvalidInput: see :func:`build`.
     """
-    steps = _steps(request, world, report, download=False)
-    runs = [Planned(s.name, s.key, steps.trees.steps.ready(s)) for s in steps.all]
-    release = _release(steps, world)
-    return (*runs, Planned("release", release.key, release.is_current()))
+    runner = Steps(world.cache, world.clock, report)
+    steps = _steps(request, world, runner, download=False)
+    return tuple(Planned(step.name, step.key, runner.ready(step)) for step in steps)
 
 
-def build(request: BuildRequest, world: World, report: Report, *, only: str = "") -> Path:
+def build(
+    request: BuildRequest, world: BuildWorld, report: Report, *, only: str = "release"
+) -> Path:
     """Build the release and return its directory.
 
     Args:
         request: what to build.
         world: ports.
         report: told of each step.
-        only: name of the last step to run; then its result is returned.
+        only: name of the last step to run, whose result is returned.
 
     Raises:
         InvalidInput: the definition, its lock or an option cannot be built.
@@ -76,69 +77,57 @@ def build(request: BuildRequest, world: World, report: Report, *, only: str = ""
         os.umask(before)
 
 
-def _build(request: BuildRequest, world: World, report: Report, only: str) -> Path:
-    steps = _steps(request, world, report, download=True)
-    _check_name(steps.all, only)
-    for step in steps.all:
-        place = steps.trees.steps.run(step)
-        if step.name == only:
-            return place
-    release = _release(steps, world)
-    if release.is_current():
-        report.begin("release")
-        report.end("release", 0.0, Outcome.CACHED)
-    else:
-        release.make()
+def _build(request: BuildRequest, world: BuildWorld, report: Report, only: str) -> Path:
+    runner = Steps(world.cache, world.clock, report)
+    steps = _steps(request, world, runner, download=True)
+    place = None
+    for step in _until(steps, only):
+        place = runner.run(step)
+    assert place is not None, "a build has steps"
     for kind, limits in _LIMITS.items():
         world.cache.prune(kind, limits, world.clock.now().timestamp())
-    return release.path
+    return place
 
 
-def _check_name(steps: Sequence[Step], last: str) -> None:
+def _until(steps: Sequence[Step], last: str) -> Sequence[Step]:
     names = [step.name for step in steps]
-    if last and last not in names:
+    if last not in names:
         raise InvalidInput(f"--only: no step {last!r}", hint=f"steps: {', '.join(names)}")
+    return steps[: names.index(last) + 1]
 
 
-def _steps(request: BuildRequest, world: World, report: Report, *, download: bool) -> ImageSteps:
+def _steps(
+    request: BuildRequest, world: BuildWorld, runner: Steps, *, download: bool
+) -> Sequence[Step]:
     image = request.image
     refresh = imagelocks.image_command(image)
-    locked = lock.load(image.lock, refresh=refresh)
+    locked = lockfile.load(image.lock, refresh=refresh)
     wanted = imagelocks.image_request(image)
-    lock.check_current(
+    lockfile.check_current(
         locked, wanted.wanted, source=image.lock, refresh=refresh, sections=wanted.sections
     )
-    runner = Steps(world.cache, world.clock, report)
     tools = _tools(world, runner)
     debs = world.debs
     files = {item: debs.path(item) for item in locked.everything}
     if download and not all(path.is_file() for path in files.values()):
 
         def tell(done: int, total: int) -> None:
-            report.note(f"{done >> 20} of {total >> 20} MiB")
+            runner.report.note(f"{done >> 20} of {total >> 20} MiB")
 
         runner.timed("packages", lambda: debs.fetch(locked.everything, tell))
     emulation = Emulation(tools, world.formats, world.cache.directory / "emulation")
-    return ImageSteps(TreeSteps(request, locked, files, emulation, runner))
+    images = ImageSteps(TreeSteps(request, locked, files, emulation, runner))
+    return ReleaseSteps(images, world.cache.directory / "chunks").all
 
 
-def _tools(world: World, runner: Steps) -> ToolsTree:
-    locked = lock.load(imagelocks.TOOLS_LOCK, refresh=imagelocks.TOOLS_COMMAND)
-    wanted = imagelocks.tools_request(locked.architecture).wanted
-    lock.check_current(
-        locked, wanted, source=imagelocks.TOOLS_LOCK, refresh=imagelocks.TOOLS_COMMAND
-    )
+def _tools(world: BuildWorld, runner: Steps) -> ToolsTree:
     made: list[ToolsTree] = []
 
     def make() -> None:
-        made.append(toolstree.prepared(locked, world.debs, world.cache, world.runner))
+        made.append(hosttools.tree(world))
 
-    if toolstree.is_prepared(locked, world.cache):
+    if hosttools.is_ready(world):
         make()
     else:
         runner.timed("tools", make)
     return made[0]
-
-
-def _release(steps: ImageSteps, world: World) -> ReleaseDirectory:
-    return ReleaseDirectory(steps, steps.trees.steps, world.cache.directory / "chunks")

@@ -1,32 +1,44 @@
 """Steps of a build, each remembered under the digest of everything it reads.
 
-A step is named by its inputs: the digests of the steps before it, of files and
-of definition parts, and of the modules that carry it out. Change a file of an
-overlay and only the steps below it run again; change the code of a step and
-that step does.
+A step is named by its inputs: the results of steps before it, files, parts of the
+definition, and the modules that carry it out. Change a file of an overlay and
+only the steps below it run again; change the code of a step and that step does.
 
 Source of the idea: content-addressed derivations, as in Nix and osbuild.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
+from typing import Protocol
 
 from builder.cache import Cache
-from builder.image import sparsefile
+from builder.inputs import OWN_KEY, Named, digest, values_of, work_identity
 from builder.progress import Outcome, Report
 from hostio.system.clock import Clock
 from osmodel.faults import Fault, HostFailure
 
 _KIND = "steps"
-_KEY_DIGITS = 32
+
+Work = Callable[..., object]
+
+
+class Shelf(Protocol):
+    """Where results are kept; one that is there is whole."""
+
+    def place(self, step: Step) -> Path:
+        """The directory of a result, there or not."""
+        ...
+
+    def ready(self, step: Step) -> bool:
+        """Whether the result is there."""
+        ...
+
+    def fill(self, step: Step) -> None:
+        """Make the result unless it is there; builds that want the same one wait."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,31 +47,58 @@ class Step:
 
     Attributes:
         name: of the step, for people and the cache.
-        inputs: whatever ``make`` depends on, as JSON values.
-        code: the modules ``make`` runs, whose sources are inputs as well.
-        make: fills an empty directory.
+        work: a function of a module that fills the empty directory ``out``; it and
+            all that its module imports are part of the key.
+        inputs: what ``work`` is given, by name: plain values and
+            :class:`builder.inputs.Input`.
+        shelf: where the result goes instead of the usual place.
     """
 
     name: str
+    work: Work
     inputs: Mapping[str, object]
-    code: tuple[ModuleType, ...]
-    make: Callable[[Path], None]
+    shelf: Shelf | None = None
     key: str = field(init=False)
 
     def __post_init__(self) -> None:
         # Known before anything runs, since it names inputs and not results:
         # that is what lets a whole build be planned.
-        object.__setattr__(self, "key", digest([self.name, self.inputs, code_digest(self.code)]))
+        object.__setattr__(self, "key", digest([self.name, work_identity(self.work, self.inputs)]))
 
     @property
     def entry(self) -> str:
         """Name in the cache."""
         return f"{self.name}-{self.key}"
 
+    def make(self, out: Path) -> None:
+        """Fill the empty directory ``out``."""
+        values = values_of(self.inputs)
+        own = {name: self.key for name, value in values.items() if value is OWN_KEY}
+        self.work(**{**values, **own}, out=out)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheShelf:
+    """Keeps results in the cache; never written to once they are there."""
+
+    cache: Cache
+
+    def place(self, step: Step) -> Path:
+        """See :meth:`Shelf.place`."""
+        return self.cache.place(_KIND, step.entry)
+
+    def ready(self, step: Step) -> bool:
+        """See :meth:`Shelf.ready`."""
+        return self.cache.ready(_KIND, step.entry)
+
+    def fill(self, step: Step) -> None:
+        """See :meth:`Shelf.fill`."""
+        self.cache.entry(_KIND, step.entry, step.make)
+
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Runs steps that are not in the cache yet.
+    """Runs steps whose results are not there yet.
 
     Attributes:
         cache: of finished steps.
@@ -72,28 +111,32 @@ class Steps:
     report: Report
 
     def place(self, step: Step) -> Path:
-        """The directory of a step's result; never written to once it is there."""
-        return self.cache.place(_KIND, step.entry)
+        """The directory of a step's result."""
+        return self._shelf(step).place(step)
 
     def ready(self, step: Step) -> bool:
         """Whether the result is there already."""
-        return self.cache.ready(_KIND, step.entry)
+        return self._shelf(step).ready(step)
+
+    def result(self, step: Step, path: str = ".") -> Named:
+        """A step's result, or a file or directory in it, as the input of another step."""
+        return Named(self.place(step) / path, [step.key, path])
 
     def run(self, step: Step) -> Path:
-        """The result of a step, made now if nobody made it before.
+        """The result of a step, made if it is not there.
 
         Raises:
-            Fault: of ``make``; see :meth:`timed`.
+            Fault: of the step's work; see :meth:`timed`.
         """
         if self.ready(step):
             self.report.begin(step.name)
             self.report.end(step.name, 0.0, Outcome.CACHED)
         else:
-            self.timed(step.name, lambda: self.cache.entry(_KIND, step.entry, step.make))
+            self.timed(step.name, lambda: self._shelf(step).fill(step))
         return self.place(step)
 
     def timed(self, name: str, work: Callable[[], object]) -> None:
-        """Run and report work that is not cached.
+        """Run and report work; it may itself consist of timed parts.
 
         Raises:
             Fault: of ``work``, with ``name`` before it; a failure of the
@@ -113,45 +156,5 @@ class Steps:
         finally:
             self.report.end(name, self.clock.monotonic() - started, outcome)
 
-
-def digest(parts: object) -> str:
-    """Name of some JSON values in the cache: 32 hex digits."""
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:_KEY_DIGITS]
-
-
-def code_digest(modules: Iterable[ModuleType]) -> str:
-    """Digest of the sources of some modules."""
-    total = hashlib.sha256()
-    for module in sorted(modules, key=lambda item: item.__name__):
-        assert module.__file__ is not None, module
-        total.update(module.__name__.encode() + b"\0")
-        total.update(Path(module.__file__).read_bytes())
-    return total.hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, 64 hex digits."""
-    return sparsefile.sha256(path)
-
-
-def tree_digest(root: Path) -> str:
-    """Digest of names, kinds, execute permissions and contents below ``root``.
-
-    Owners, times and the finer permissions are left out: a checkout does not
-    keep them, so nothing made from it may depend on them.
-    """
-    total = hashlib.sha256()
-    for path in sorted(root.rglob("*")):
-        if "__pycache__" in path.parts:
-            continue
-        status = path.lstat()
-        content = ""
-        if stat.S_ISLNK(status.st_mode):
-            content = str(path.readlink())
-        elif stat.S_ISREG(status.st_mode):
-            content = file_digest(path)
-        mark = "x" if status.st_mode & stat.S_IXUSR else "-"
-        line = [path.relative_to(root).as_posix(), stat.S_IFMT(status.st_mode), mark, content]
-        total.update(os.fsencode(json.dumps(line)) + b"\n")
-    return total.hexdigest()
+    def _shelf(self, step: Step) -> Shelf:
+        return step.shelf or CacheShelf(self.cache)

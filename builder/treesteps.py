@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import posixpath
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
 
 from builder import identity
-from builder.boot import bootscript, efifiles, kernel, pifirmware
-from builder.elf import closure, hardening, scan
-from builder.packages import emulation, localrepo
+from builder.boot import efifiles, kernel, pifirmware
+from builder.elf import closure, scan
+from builder.inputs import Derived, Input, Named, directory, file, tree_digest
 from builder.packages.emulation import Emulation
 from builder.packages.lock import Lock, LockedPackage
-from builder.packages.toolstree import ToolsTree
+from builder.packages.sandbox import ToolsTree
 from builder.request import BuildRequest
-from builder.steps import Step, Steps, file_digest, tree_digest
-from builder.tree import (
-    accounts,
-    bootstrap,
-    diversions,
-    factory,
-    overlaytree,
-    programs,
-    pycompile,
-    roottree,
-    stripping,
-)
-from hostio.system.runner import Runner
-from osmodel import firmwarefiles, slotstate, trailingchecksum
+from builder.steps import Step, Steps
+from builder.tree import bootstrap, programs, roottree
 
 ROOT = "root"
-_FIRMWARE_CODE = (pifirmware, bootscript, firmwarefiles, slotstate, trailingchecksum)
-_SCAN = "scan.json"
-REPORT = "closure.json"
 
 
 @dataclass(frozen=True)
@@ -60,27 +42,25 @@ class TreeSteps:
     @cached_property
     def bootstrap(self) -> Step:
         """Debian, configured."""
-        ids = self.request.image.ids
-        packages = [[item.name, item.sha256] for item in self.lock.packages]
-        return Step(
-            "bootstrap",
-            {"packages": packages, "epoch": self.lock.epoch, "ids": asdict(ids), **self._tools},
-            (bootstrap, accounts, diversions, emulation, localrepo),
-            lambda out: bootstrap.make(self.lock, self.files, ids, self.emulation, out),
-        )
+        installed = replace(self.lock, wanted=(), kernel=(), loader=(), stub=(), firmware=())
+        files = {item: self.files[item] for item in installed.packages}
+        inputs = {
+            "lock": installed,
+            "files": Named(files, _digests(files)),
+            "ids": self.request.image.ids,
+            "emulation": Named(self.emulation, self.tools.digest),
+        }
+        return Step("bootstrap", bootstrap.make, inputs)
 
     @cached_property
     def kernel(self) -> Step:
         """The kernel and its modules."""
-        choice = kernel.ModuleChoice(self.request.image.leave_out, self.request.image.keep)
-        return Step(
-            "kernel",
-            {"packages": _digests(self.lock.kernel), "choice": asdict(choice), **self._tools},
-            (kernel,),
-            lambda out: kernel.unpack(
-                [self.files[item] for item in self.lock.kernel], choice, self.runner, out
-            ),
-        )
+        inputs = {
+            "debs": self._debs(self.lock.kernel),
+            "choice": kernel.ModuleChoice(self.request.image.leave_out, self.request.image.keep),
+            "tools": self.runner,
+        }
+        return Step("kernel", kernel.unpack, inputs)
 
     @cached_property
     def loader(self) -> Step | None:
@@ -97,116 +77,87 @@ class TreeSteps:
     def _efi_file(
         self, name: str, chosen: efifiles.EfiFile, packages: Sequence[LockedPackage]
     ) -> Step:
-        (package,) = packages
-        architecture = self.request.architecture
-        return Step(
-            name,
-            {"package": package.sha256, "architecture": architecture, **self._tools},
-            (efifiles,),
-            lambda out: efifiles.extract(
-                self.files[package], chosen, architecture, self.runner, out
-            ),
-        )
+        inputs = {
+            "debs": self._debs(packages),
+            "chosen": chosen,
+            "architecture": self.request.architecture,
+            "tools": self.runner,
+        }
+        return Step(name, efifiles.extract, inputs)
 
     @cached_property
     def firmware(self) -> Step | None:
         """What a board reads before any kernel; none where the machine has it built in."""
         if not self.lock.firmware:
             return None
-        inputs = {
-            "packages": _digests(self.lock.firmware),
-            "kernel": self.kernel.key,
+        packages = [*self.lock.firmware, *self.lock.kernel]
+        sources = {
+            "debs": self._debs(self.lock.firmware),
+            "versions": {item.name: item.version for item in packages},
+            "device_trees": self.steps.result(self.kernel, kernel.DEVICE_TREES),
             "epoch": self.lock.epoch,
-            **self._tools,
         }
-
-        def make(out: Path) -> None:
-            packages = [*self.lock.firmware, *self.lock.kernel]
-            sources = pifirmware.FirmwareSources(
-                {item.name: self.files[item] for item in self.lock.firmware},
-                {item.name: item.version for item in packages},
-                self.steps.place(self.kernel) / kernel.DEVICE_TREES,
-                self.lock.epoch,
-            )
-            pifirmware.make_firmware(self.runner, sources, out)
-
-        return Step("firmware", inputs, _FIRMWARE_CODE, make)
+        inputs = {"tools": self.runner, "sources": Derived(pifirmware.FirmwareSources, sources)}
+        return Step("firmware", pifirmware.make_firmware, inputs)
 
     @cached_property
-    def trunk(self) -> Step:
+    def shared(self) -> Step:
         """What all versions of the definition share."""
-        remove = self.request.image.remove
-        sources = {name: tree_digest(programs.SOURCES / name) for name in programs.PACKAGES}
-        inputs = {
-            "base": self.bootstrap.key,
-            "kernel": self.kernel.key,
-            "remove": remove,
-            "sources": sources,
-            **self._tools,
+        base = self.steps.result(self.bootstrap, ROOT)
+        ldconfig = {
+            "emulation": Named(self.emulation, self.tools.digest),
+            "architecture": self.lock.architecture,
+            "root": base,
         }
+        ours = {name: tree_digest(programs.SOURCES / name) for name in programs.PACKAGES}
+        inputs = {
+            "base": base,
+            "kernel": self.steps.result(self.kernel, ROOT),
+            "remove": self.request.image.remove,
+            "sources": Named(programs.SOURCES, ours),
+            "tools": self.runner,
+            "ldconfig": Derived(roottree.ldconfig, ldconfig),
+        }
+        return Step("shared-tree", roottree.make_shared, inputs)
 
-        def make(out: Path) -> None:
-            base = self.steps.place(self.bootstrap) / ROOT
-            modules = self.steps.place(self.kernel) / ROOT
-            program = base / "usr/sbin/ldconfig"
-            ldconfig = self.emulation.program(self.lock.architecture, program)
-            roottree.trunk(
-                base, modules, remove, tools=self.runner, ldconfig=ldconfig, root=out / ROOT
-            )
-            found = scan.scan(out / ROOT)
-            (out / _SCAN).write_text(scan.to_json(found))
-
-        code = (roottree, stripping, programs, overlaytree, accounts, pycompile, scan)
-        return Step("trunk", inputs, code, make)
+    @cached_property
+    def scan(self) -> Step:
+        """What the ELF files of the shared tree say about themselves."""
+        return Step("scan", scan.make, {"root": self.steps.result(self.shared, ROOT)})
 
     @cached_property
     def root(self) -> Step:
         """The root tree of this version."""
+        firmware = [self.steps.result(self.firmware, ROOT)] if self.firmware else []
         who = self.request.identity
-        inputs = {
-            "trunk": self.trunk.key,
-            "firmware": self.firmware.key if self.firmware else "",
-            "overlays": [tree_digest(path) for path in self.request.trees],
-            "identity": [who.image, who.architecture, who.platform, who.version, who.update_url],
-            "trust_root": file_digest(who.trust_root) if who.trust_root else "",
-            "epoch": self.lock.epoch,
+        described = {
+            "image": who.image,
+            "architecture": who.architecture,
+            "platform": who.platform,
+            "version": who.version,
+            "update_url": who.update_url,
+            "trust_root": file(who.trust_root),
         }
-
-        def make(out: Path) -> None:
-            boards = [self.steps.place(self.firmware) / ROOT] if self.firmware else []
-            roottree.finish(
-                self.steps.place(self.trunk) / ROOT,
-                [*boards, *self.request.trees],
-                who,
-                epoch=self.lock.epoch,
-                tools=self.runner,
-                root=out / ROOT,
-            )
-
-        return Step("root", inputs, (roottree, overlaytree, identity, accounts, factory), make)
+        inputs = {
+            "shared": self.steps.result(self.shared, ROOT),
+            "overlays": (*firmware, *self._overlays),
+            "who": Derived(identity.Identity, described),
+            "epoch": self.lock.epoch,
+            "tools": self.runner,
+        }
+        return Step("root", roottree.finish, inputs)
 
     @cached_property
     def closure(self) -> Step:
         """The check that every library is there."""
-        allowed = self.request.image.allowed
-        inputs = {"root": self.root.key, "allow": [asdict(entry) for entry in allowed]}
-
-        def make(out: Path) -> None:
-            root = self.steps.place(self.root) / ROOT
-            found = self._scanned(root)
-            architecture = self.request.architecture
-            shelves = closure.library_directories(root, architecture)
-            exists = closure.existence(root)
-            result = closure.check(found, exists, architecture, shelves, allowed)
-            report = {**asdict(result), "hardening": asdict(hardening.summary(found))}
-            (out / REPORT).write_text(json.dumps(report, sort_keys=True))
-
-        return Step("closure", inputs, (closure, scan, hardening), make)
-
-    def report(self) -> Mapping[str, object]:
-        """What the finished closure step found."""
-        text = (self.steps.place(self.closure) / REPORT).read_text()
-        return cast("dict[str, Any]", json.loads(text))
+        inputs = {
+            "root": self.steps.result(self.root, ROOT),
+            "scanned": self.steps.result(self.scan, scan.FILE),
+            "laid": self._overlays,
+            "architecture": self.request.architecture,
+            "allow": self.request.image.allowed,
+        }
+        return Step("closure", closure.make, inputs)
 
     @property
     def tools(self) -> ToolsTree:
@@ -214,24 +165,18 @@ class TreeSteps:
         return self.emulation.tools
 
     @property
-    def runner(self) -> Runner:
+    def runner(self) -> Input:
         """Runs tools that see the cache and nothing else."""
-        return self.tools.runner([self.steps.cache.directory])
+        return Named(self.tools.runner([self.steps.cache.directory]), self.tools.digest)
 
-    @property
-    def _tools(self) -> dict[str, str]:
-        return {"tools": self.tools.digest}
+    @cached_property
+    def _overlays(self) -> tuple[Input, ...]:
+        return tuple(directory(path) for path in self.request.trees)
 
-    def _scanned(self, root: Path) -> dict[str, scan.Elf]:
-        """The trunk's scan, with the files that overlays brought read anew."""
-        found = scan.from_json((self.steps.place(self.trunk) / _SCAN).read_text())
-        laid = {name for tree in self.request.trees for name in _names(tree)}
-        kept = {name: elf for name, elf in found.items() if name not in laid}
-        return {**kept, **scan.scan(root, sorted(laid))}
-
-
-def _names(tree: Path) -> Iterable[str]:
-    return (posixpath.join(*path.relative_to(tree).parts) for path in tree.rglob("*"))
+    def _debs(self, packages: Iterable[LockedPackage]) -> Input:
+        """The .deb files of some packages, by name."""
+        found = {item.name: self.files[item] for item in packages}
+        return Named(found, _digests(packages))
 
 
 def _digests(packages: Iterable[LockedPackage]) -> list[str]:

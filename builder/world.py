@@ -19,8 +19,8 @@ CACHE_VARIABLE = "TWINKEEL_CACHE"
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """Ports and places of the builder.
+class BuildWorld:
+    """Ports and places of the builder; ``builder.local`` has the real ones.
 
     Attributes:
         runner: runs programs of the host; as root when an image is built.

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.boot import initrdpython
-from builder.elf import needs
+from builder.elf import needed, search
+from builder.removal import remove_tree
 from hostio.system.runner import Command, Runner
 from osmodel import cpio
 from osmodel.faults import InvalidInput
 from osmodel.kernelmodules import ModuleIndex, module_name, parse_index
 
+FILE = "initrd.cpio"
 PROGRAM = "update_engine.initrd.init"
 PROGRAMS = ("usr/sbin/e2fsck",)
 # Every way to a disk that holds a root, the file systems, the watchdogs.
@@ -76,6 +78,14 @@ class InitrdReport:
     modules: tuple[str, ...]
 
 
+def make(tools: Runner, root: Path, options: InitrdOptions, out: Path) -> None:
+    """Fill ``out`` with the initrd of a root tree; see :func:`make_initrd`."""
+    scratch = out / "scratch"
+    scratch.mkdir()
+    make_initrd(tools, root, scratch, out / FILE, options)
+    remove_tree(scratch)
+
+
 def make_initrd(
     tools: Runner, root: Path, scratch: Path, out: Path, options: InitrdOptions
 ) -> InitrdReport:
@@ -93,10 +103,10 @@ def make_initrd(
         HostFailure: a module does not compile.
     """
     python = _python_of(root)
-    triplet = needs.TRIPLETS[options.architecture]
+    triplet = search.TRIPLETS[options.architecture]
     extensions = _compile(tools, [python, str(root), triplet, PROGRAM, str(scratch)])
     programs = [f"usr/bin/{python}", *PROGRAMS, *extensions]
-    files = needs.closure(root, programs, triplet)
+    files = needed.files(root, programs, options.architecture)
     kernel, modules = _kernel_modules(root, options)
     parts = {
         "programs": [_program(name, path) for name, path in files.items()],
@@ -193,7 +203,7 @@ def _skeleton() -> list[cpio.Entry]:
 
 
 def _parents(entries: Iterable[cpio.Entry]) -> list[cpio.Entry]:
-    """Directories that files lie in and nobody asked for."""
+    """Directories that files lie in and that are not there yet."""
     needed: set[str] = set()
     for entry in entries:
         while "/" in (name := entry.name):

@@ -1,6 +1,6 @@
 """The kernel: taken from its package without running the package's scripts.
 
-Installing the package would make an initramfs nobody uses. Its modules are
+Installing the package would make an initramfs that is not used. Its modules are
 stored uncompressed (the root file system is not compressed either, so that
 deltas between releases stay small), without the parts an image leaves out, and
 indexed by depmod. The kernel image itself is not part of the root.
@@ -9,12 +9,12 @@ indexed by depmod. The kernel image itself is not part of the root.
 from __future__ import annotations
 
 import lzma
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.cache import remove_tree
+from builder.removal import remove_tree
 from hostio.system.runner import Command, Runner
 from osmodel.faults import HostFailure, InvalidInput
 from osmodel.kernelmodules import ModuleIndex, parse_index
@@ -39,14 +39,14 @@ class ModuleChoice:
     keep: Sequence[str] = ()
 
 
-def unpack(debs: Iterable[Path], choice: ModuleChoice, tools: Runner, out: Path) -> None:
+def unpack(debs: Mapping[str, Path], choice: ModuleChoice, tools: Runner, out: Path) -> None:
     """Fill ``out`` with ``vmlinuz`` and ``root/usr/lib/modules/RELEASE``.
 
     Device trees that some board needs beside the kernel image lie in
     ``device-trees``, if the package has them.
 
     Args:
-        debs: the kernel's packages; one of them holds the kernel.
+        debs: the kernel's packages by name; one of them holds the kernel.
         choice: modules to do without.
         tools: runs dpkg-deb and depmod; sees the debs and ``out``.
         out: an empty directory.
@@ -57,7 +57,7 @@ def unpack(debs: Iterable[Path], choice: ModuleChoice, tools: Runner, out: Path)
     """
     scratch = out / "package"
     scratch.mkdir()
-    for deb in debs:
+    for deb in debs.values():
         tools.run(Command(["dpkg-deb", "--extract", str(deb), str(scratch)]))
     images = sorted((scratch / "boot").glob("vmlinuz-*"))
     if len(images) != 1:

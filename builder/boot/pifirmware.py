@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.boot import bootscript
-from builder.cache import remove_tree
+from builder.removal import remove_tree
 from hostio.system.runner import Command, Runner
 from osmodel import firmwarefiles
 from osmodel.faults import HostFailure
@@ -56,15 +56,15 @@ class FirmwareSources:
     """Where the files come from.
 
     Attributes:
-        packages: the .deb file of each package, by its name.
+        debs: the .deb file of each package, by its name.
         versions: the version of each package, by its name.
-        trees: directory with the kernel's device trees for these boards.
+        device_trees: directory with the kernel's device trees for these boards.
         epoch: time in the script's header, seconds since 1970.
     """
 
-    packages: Mapping[str, Path]
+    debs: Mapping[str, Path]
     versions: Mapping[str, str]
-    trees: Path
+    device_trees: Path
     epoch: int
 
 
@@ -81,7 +81,7 @@ def make_firmware(tools: Runner, sources: FirmwareSources, out: Path) -> None:
     """
     scratch = out / "packages"
     scratch.mkdir()
-    for deb in sources.packages.values():
+    for deb in sources.debs.values():
         tools.run(Command(["dpkg-deb", "--extract", str(deb), str(scratch)]))
     place = directory(out)
     place.mkdir(parents=True)
@@ -89,7 +89,7 @@ def make_firmware(tools: Runner, sources: FirmwareSources, out: Path) -> None:
         _copy(scratch / _BLOBS_IN / name, place / name)
     _copy(scratch / _LICENCE_IN, place / LICENCE)
     _copy(scratch / _UBOOT_IN, place / UBOOT)
-    for tree in _device_trees(sources.trees):
+    for tree in _device_trees(sources.device_trees):
         _copy(tree, place / tree.name)
     (place / CONFIG).write_text(CONFIG_TEXT)
     bootscript.make_boot_script(tools, place / bootscript.FILE, sources.epoch)

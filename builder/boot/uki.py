@@ -13,6 +13,7 @@ from osmodel.partitions import checked_root_hash
 from osmodel.platforms import Platform
 from osmodel.uki import UkiIdentity, identify
 
+FILE = "uki.efi"
 EFI_NAMES = {"x86_64": "x64", "arm64": "aa64"}
 _ALWAYS = (
     "ro",
@@ -92,6 +93,11 @@ def uki_command(parts: UkiParts, out: Path, options: UkiOptions) -> Command:
             f"--output={out}",
         ]
     )  # fmt: skip
+
+
+def make(tools: Runner, parts: UkiParts, options: UkiOptions, out: Path) -> None:
+    """Fill ``out`` with the image; see :func:`make_uki`."""
+    make_uki(tools, parts, out / FILE, options)
 
 
 def make_uki(tools: Runner, parts: UkiParts, out: Path, options: UkiOptions) -> UkiIdentity:

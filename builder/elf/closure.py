@@ -3,27 +3,23 @@
 Packages are taken apart after they were installed, so the package manager's
 word that all is there no longer counts. A missing library shows on a machine
 as a service that does not start, perhaps months later; here it fails the build.
-
-The search follows ld.so(8): RUNPATH, then the configured directories, then the
-usual ones. ``LD_LIBRARY_PATH`` is not considered: nothing here sets it.
 """
 
 from __future__ import annotations
 
+import json
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from builder.elf import hardening, scan, search
 from builder.elf.scan import Elf
 from builder.imagetoml import MissingLibrary
 from osmodel.faults import InvalidInput
 
-# pyelftools' name of the machine, and where its libraries lie.
-MACHINES = {"x86_64": "x64", "arm64": "AArch64"}
-TRIPLETS = {"x86_64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
+FILE = "closure.json"
 _SHOWN = 10  # faults named in one message
-_MOST_LINKS = 40  # as the kernel follows
 
 Exists = Callable[[str], bool]
 
@@ -48,6 +44,42 @@ class Closure:
     allowed: tuple[str, ...]
 
 
+def make(  # noqa: PLR0913 - the inputs of one step
+    *,
+    root: Path,
+    scanned: Path,
+    laid: Sequence[Path],
+    architecture: str,
+    allow: Iterable[MissingLibrary],
+    out: Path,
+) -> None:
+    """Check a root tree and keep the report in ``out``.
+
+    Args:
+        root: finished root tree.
+        scanned: scan of the tree that it was made from.
+        laid: overlays that were laid over that one; their files are read again.
+        architecture: ``x86_64`` or ``arm64``.
+        allow: what may be missing.
+        out: receives the report.
+
+    Raises:
+        InvalidInput: see :func:`check`.
+    """
+    before = scan.from_json(scanned.read_text())
+    names = {name for tree in laid for name in _names(tree)}
+    kept = {name: elf for name, elf in before.items() if name not in names}
+    found = {**kept, **scan.scan(root, sorted(names))}
+    directories = search.library_directories(root, architecture)
+    result = check(found, existence(root), architecture, directories, allow)
+    report = {**asdict(result), "hardening": asdict(hardening.summary(found))}
+    (out / FILE).write_text(json.dumps(report, sort_keys=True))
+
+
+def _names(tree: Path) -> Iterable[str]:
+    return (posixpath.join(*path.relative_to(tree).parts) for path in tree.rglob("*"))
+
+
 def check(
     found: Mapping[str, Elf],
     exists: Exists,
@@ -70,9 +102,9 @@ def check(
     """
     excuses = {(entry.file.lstrip("/"), entry.library) for entry in allow}
     wrong = [
-        f"/{name}: for {elf.machine}, not {MACHINES[architecture]}"
+        f"/{name}: for {elf.machine}, not {search.MACHINES[architecture]}"
         for name, elf in sorted(found.items())
-        if elf.machine != MACHINES[architecture]
+        if elf.machine != search.MACHINES[architecture]
     ]
     missing = list(_missing(found, exists, directories))
     left = [pair for pair in missing if pair not in excuses]
@@ -95,16 +127,8 @@ def _missing(
         if elf.interpreter and not exists(elf.interpreter):
             yield name, elf.interpreter
         for library in elf.needed:
-            if not any(exists(path) for path in _places(name, elf, library, directories)):
+            if not any(exists(path) for path in search.places(name, elf, library, directories)):
                 yield name, library
-
-
-def _places(name: str, elf: Elf, library: str, directories: Sequence[str]) -> list[str]:
-    if "/" in library:
-        return [library]
-    origin = f"/{posixpath.dirname(name)}"
-    own = [path.replace("${ORIGIN}", origin).replace("$ORIGIN", origin) for path in elf.runpath]
-    return [posixpath.normpath(f"{path}/{library}") for path in (*own, *directories)]
 
 
 def _summary(
@@ -136,19 +160,6 @@ def _summary(
     )
 
 
-def library_directories(root: Path, architecture: str) -> tuple[str, ...]:
-    """Where the dynamic loader of a tree looks, in its order."""
-    configured = [
-        line.strip()
-        for path in sorted((root / "etc/ld.so.conf.d").glob("*.conf"))
-        for line in path.read_text().splitlines()
-        if line.startswith("/")
-    ]
-    triplet = TRIPLETS[architecture]
-    usual = [f"/usr/lib/{triplet}", f"/lib/{triplet}", "/usr/lib64", "/lib64", "/usr/lib", "/lib"]
-    return tuple(dict.fromkeys([*configured, *usual]))
-
-
 def existence(root: Path) -> Exists:
     """A test for absolute paths that never leaves ``root``.
 
@@ -158,32 +169,8 @@ def existence(root: Path) -> Exists:
 
     def exists(path: str) -> bool:
         if path not in known:
-            known[path] = _leads_to_file(root, path)
+            target = search.follow(root, path)
+            known[path] = target is not None and target.is_file()
         return known[path]
 
     return exists
-
-
-def _leads_to_file(root: Path, path: str) -> bool:
-    done: list[str] = []
-    todo = path.split("/")
-    links = 0
-    while todo:
-        part = todo.pop(0)
-        if part in {"", "."}:
-            continue
-        if part == "..":
-            done = done[:-1]
-            continue
-        here = root.joinpath(*done, part)
-        if not here.is_symlink():
-            done.append(part)
-            continue
-        links += 1
-        if links > _MOST_LINKS:
-            return False
-        target = str(here.readlink())
-        if target.startswith("/"):
-            done = []
-        todo = [*target.split("/"), *todo]
-    return root.joinpath(*done).is_file()

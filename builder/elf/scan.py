@@ -1,7 +1,7 @@
 """What the ELF files of a root tree say about themselves.
 
-Only headers are read; what follows from them is decided in ``builder.elf.closure``
-and ``builder.elf.hardening``, which are pure.
+Only headers are read; what follows from them is decided in ``builder.elf.closure``,
+``builder.elf.needed`` and ``builder.elf.hardening``.
 
 Source: System V ABI, "Program Loading and Dynamic Linking"; ld.so(8); UAPI.9
 "dlopen() metadata for ELF files".
@@ -24,6 +24,7 @@ from elftools.elf.segments import InterpSegment
 
 from osmodel.faults import InvalidInput
 
+FILE = "scan.json"
 _MAGIC = b"\x7fELF"
 _BIND_NOW = 0x8  # DF_BIND_NOW
 _NOW = 0x1  # DF_1_NOW
@@ -65,6 +66,11 @@ class Elf:
     canary: bool = False
 
 
+def make(root: Path, out: Path) -> None:
+    """Scan a root tree and keep what was found in ``out``; see :func:`scan`."""
+    (out / FILE).write_text(to_json(scan(root)))
+
+
 def scan(root: Path, names: Iterable[str] | None = None) -> dict[str, Elf]:
     """Read every ELF file below ``root``.
 
@@ -87,6 +93,16 @@ def scan(root: Path, names: Iterable[str] | None = None) -> dict[str, Elf]:
             if file.read(4) == _MAGIC:
                 found[name] = _read(file, path)
     return found
+
+
+def read(path: Path) -> Elf:
+    """Read one file that must be an ELF file.
+
+    Raises:
+        InvalidInput: it is none, or damaged.
+    """
+    with path.open("rb") as file:
+        return _read(file, path)
 
 
 def to_json(found: Mapping[str, Elf]) -> str:

@@ -4,30 +4,19 @@ Holes of the file do not tell: zeros inside a file system are content, and a
 card that was used before is not zero. So the answer comes from what was put on
 the disk: a whole root, a whole hash tree, the FAT up to its last used cluster,
 and the tables at both ends. The empty slot is left out.
-
-Source: Microsoft FAT specification, August 2005, sections 3.1 and 4.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
+from builder.image import fat
 from builder.image.disk import DiskContents
 from osmodel import partitions
-from osmodel.faults import InvalidInput
 from osmodel.gpt import Gpt
 
 BLOCK = 4096  # bytes; everything here lies on whole blocks
-
-# bytes per sector, sectors per cluster, reserved sectors, FATs
-_BIOS_BLOCK = struct.Struct("<11xHBHB")
-_FAT_SECTORS = struct.Struct("<I")
-_FAT_SECTORS_AT = 36
-_ENTRY = 4  # bytes of a FAT32 entry
-_FIRST_CLUSTER = 2
 
 
 class Range(NamedTuple):
@@ -59,7 +48,7 @@ def used_ranges(table: Gpt, contents: DiskContents) -> Sequence[Range]:
     for partition in table.partitions:
         if source := contents.fillings.get(partition.label):
             is_fat = partition.label == partitions.ESP
-            length = fat_used(source) if is_fat else source.stat().st_size
+            length = fat.used_bytes(source) if is_fat else source.stat().st_size
             parts.append(Range(partition.first_lba * size, length))
     tail = max(ends) * size
     parts.append(Range(tail, table.total_sectors * size - tail))
@@ -77,22 +66,3 @@ def merged(parts: Sequence[Range]) -> Sequence[Range]:
             start, end = before.start, max(end, before.end)
         joined.append(Range(start, end - start))
     return joined
-
-
-def fat_used(image: Path) -> int:
-    """Bytes of a FAT32 image up to its last used cluster.
-
-    Raises:
-        InvalidInput: not a FAT32 image.
-    """
-    with image.open("rb") as file:
-        head = file.read(512)
-        sector, per_cluster, reserved, copies = _BIOS_BLOCK.unpack_from(head)
-        (sectors,) = _FAT_SECTORS.unpack_from(head, _FAT_SECTORS_AT)
-        if not sector or not per_cluster or not copies or not sectors:
-            raise InvalidInput(f"{image}: not a FAT32 file system")
-        file.seek(reserved * sector)
-        table = file.read(sectors * sector)
-    entries = -(-len(table.rstrip(b"\0")) // _ENTRY)
-    used = reserved + copies * sectors + (entries - _FIRST_CLUSTER) * per_cluster
-    return int(used * sector)

@@ -5,7 +5,7 @@ entry name lies in the directory's first sector and the firmware's rename of it
 is a single write.
 
 On UEFI machines a loader lies beside the entries. On a Raspberry Pi the board's
-own boot files do, and none where UEFI looks for a loader: U-Boot would start it
+own firmware files do, and none where UEFI looks for a loader: U-Boot would start it
 before the script that counts tries.
 """
 
@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.boot.uki import EFI_NAMES
-from hostio.system.runner import Command, Runner
+from builder.image import fat
+from hostio.system.runner import Runner
 from osmodel import slotstate
 from osmodel.faults import InvalidInput
 
@@ -25,8 +26,6 @@ MIN_SIZE = 260 * MIB  # FAT32 needs 65525 clusters, here of 4 KiB
 # No default entry: it would beat the counters. The loader's own answer to an
 # image it cannot start is to start again, so that its tries are used up.
 LOADER_CONF = "timeout 0\neditor no\nauto-entries no\nauto-firmware no\nreboot-on-error auto\n"
-_SECTOR = 512
-_ENVIRONMENT = {"TZ": "UTC", "MTOOLS_SKIP_CHECK": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,33 +45,6 @@ class EspOptions:
     entry: str
     volume_id: int
     timestamp: int = 315_532_800
-
-
-def esp_commands(files: Mapping[str, Path], out: Path, options: EspOptions) -> list[Command]:
-    """The calls that fill ``out``, which has its size already.
-
-    Args:
-        files: source of each file, by path on the ESP.
-        out: the image.
-        options: the rest.
-    """
-    env = {**_ENVIRONMENT, "SOURCE_DATE_EPOCH": str(options.timestamp)}
-    commands = [
-        Command(
-            [
-                "mkfs.vfat", "--invariant", "-F", "32", "-S", str(_SECTOR), "-s", "8",
-                "-i", f"{options.volume_id:08x}", "-n", "ESP", str(out),
-            ],
-            env=env,
-        )
-    ]  # fmt: skip
-    directories = {parent for name in files for parent in Path(name).parents} - {Path()}
-    made = [f"::/{path}" for path in sorted(directories)]
-    commands.append(Command(["mmd", "-i", str(out), *made], env=env))
-    for name, source in files.items():
-        argv = ["mcopy", "-i", str(out), str(source), f"::/{name}"]
-        commands.append(Command(argv, env=env))
-    return commands
 
 
 def make_esp(tools: Runner, uki: Path, loader: Path, out: Path, options: EspOptions) -> None:
@@ -103,14 +75,14 @@ def make_esp(tools: Runner, uki: Path, loader: Path, out: Path, options: EspOpti
 
 
 def make_board_fat(
-    tools: Runner, uki: Path, boot_files: Mapping[str, Path], out: Path, options: EspOptions
+    tools: Runner, uki: Path, firmware: Mapping[str, Path], out: Path, options: EspOptions
 ) -> None:
     """Write the image of the FAT partition of a Raspberry Pi.
 
     Args:
         tools: runs mkfs.vfat and mtools.
         uki: kernel image of the one slot that is filled.
-        boot_files: what the board reads, by name in the top directory.
+        firmware: files that the board reads, by name in the top directory.
         out: file to write; its neighbours ``NAME.slots*`` are used on the way.
         options: the rest.
 
@@ -122,8 +94,8 @@ def make_board_fat(
     copies = {name: out.with_name(f"{out.name}.{name}") for name in slotstate.COPIES}
     for path in copies.values():
         path.write_bytes(state)
-    room = 3 * uki.stat().st_size + sum(path.stat().st_size for path in boot_files.values())
-    files = {**boot_files, **copies, f"EFI/Linux/{options.entry}": uki}
+    room = 3 * uki.stat().st_size + sum(path.stat().st_size for path in firmware.values())
+    files = {**firmware, **copies, f"EFI/Linux/{options.entry}": uki}
     _fill(tools, files, out, options, room=room)
     for path in copies.values():
         path.unlink()
@@ -142,5 +114,5 @@ def _fill(
     out.unlink(missing_ok=True)
     with out.open("wb") as file:
         file.truncate(options.size)
-    for command in esp_commands(files, out, options):
+    for command in fat.fill_commands(files, out, options.volume_id, options.timestamp):
         tools.run(command)

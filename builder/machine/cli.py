@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
-import os
 import platform
 import shlex
 import signal
@@ -20,8 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import builder.world
-from builder import imagelocks
+from builder import hosttools, local
 from builder.machine import boards
 from builder.machine.acceleration import Probe, Verdict, obstacle, remembered
 from builder.machine.boards import Board
@@ -31,13 +29,8 @@ from builder.machine.hardware import Accel
 from builder.machine.milestones import Event, Follower, milestone
 from builder.machine.options import add_options, hardware
 from builder.machine.preparing import check_image
-from builder.machine.world import Tools, World
-from builder.packages import lock, toolstree
-from hostio.net.httpfetch import HttpFetcher
-from hostio.system.binfmt import KernelFormats
-from hostio.system.clock import SystemClock
-from hostio.system.runner import LocalRunner, LocalSpawner, Runner, Spawner
-from hostio.system.syscalls import KernelMounts
+from builder.machine.world import MachineWorld, Tools
+from hostio.system.runner import LocalSpawner, Runner, Spawner
 from osmodel.faults import Fault, InvalidInput
 
 _GIB = 1 << 30
@@ -52,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def choose(wanted: str, world: World, scratch: Path, board: Board = Board.PC) -> Verdict:
+def choose(wanted: str, world: MachineWorld, scratch: Path, board: Board = Board.PC) -> Verdict:
     """The acceleration to use: as wanted, or by a trial that is remembered.
 
     Raises:
@@ -75,7 +68,7 @@ class _Session:
     """One run of the command over one machine."""
 
     guest: Machine
-    world: World
+    world: MachineWorld
     options: argparse.Namespace
     started: float = 0.0
     _printed: int = 0
@@ -135,7 +128,7 @@ class _Session:
         sys.stdout.flush()
 
 
-def run(arguments: Sequence[str], world: World) -> int:
+def run(arguments: Sequence[str], world: MachineWorld) -> int:
     """Boot as the arguments say; returns the exit status."""
     options = parser().parse_args(arguments)
     try:
@@ -155,7 +148,7 @@ def _failed(fault: Fault) -> int:
     return fault.exit_status
 
 
-def _boot(options: argparse.Namespace, world: World, directory: Path) -> None:
+def _boot(options: argparse.Namespace, world: MachineWorld, directory: Path) -> None:
     check_image(options.image)
     wanted = Board(options.machine) if options.machine else None
     board = boards.choose(boards.target_of(options.image), wanted)
@@ -216,28 +209,19 @@ def main() -> int:
     return run(sys.argv[1:], local_world())
 
 
-def local_world() -> World:
+def local_world() -> MachineWorld:
     """This host; its tools tree is made when it is needed and not there."""
-    runner, clock = LocalRunner(), SystemClock()
-    place = builder.world.World(
-        runner=runner,
-        fetcher=HttpFetcher(clock),
-        clock=clock,
-        formats=KernelFormats(KernelMounts()),
-        environment=os.environ,
-        home=Path.home(),
-    )
+    place = local.build_world()
 
     @functools.cache
     def prepared() -> Tools:
-        tools_lock = lock.load(imagelocks.TOOLS_LOCK, refresh=imagelocks.TOOLS_COMMAND)
-        return toolstree.prepared(tools_lock, place.debs, place.cache, runner)
+        return hosttools.tree(place)
 
-    return World(
+    return MachineWorld(
         tools=LazyTools(prepared),
-        runner=runner,
+        runner=place.runner,
         spawner=LocalSpawner(),
-        clock=clock,
+        clock=place.clock,
         cache=place.cache.directory,
         architecture=_ARCHITECTURES.get(platform.machine(), platform.machine()),
     )

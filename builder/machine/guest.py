@@ -20,7 +20,7 @@ from builder.machine.monitor import Monitor
 from builder.machine.preparing import prepare
 from builder.machine.qemucall import qemu_call
 from builder.machine.sshclient import SshClient, make_key
-from builder.machine.world import World
+from builder.machine.world import MachineWorld
 from hostio.files.rangelock import is_locked
 from hostio.net.localsocket import unix_channel
 from hostio.system.runner import Command, Process
@@ -44,7 +44,9 @@ class Machine:
         hardware: what it consists of; the key for root is added to its credentials.
     """
 
-    def __init__(self, world: World, image: Path, files: MachineFiles, hardware: Hardware) -> None:
+    def __init__(
+        self, world: MachineWorld, image: Path, files: MachineFiles, hardware: Hardware
+    ) -> None:
         key = make_key(world.runner, files.key).encode() + b"\n"
         keys = {SSH_KEY_CREDENTIAL: key} if hardware.traits.is_virtual else {}
         self.hardware = replace(hardware, credentials={**hardware.credentials, **keys})
@@ -218,7 +220,7 @@ class Machine:
 
 @contextlib.contextmanager
 def machine(
-    world: World, image: Path, directory: Path, hardware: Hardware, *, disk_size: int
+    world: MachineWorld, image: Path, directory: Path, hardware: Hardware, *, disk_size: int
 ) -> Iterator[Machine]:
     """A machine with its disk prepared; QEMU ends with the block."""
     files = prepare(world, image, directory, disk_size=disk_size, board=hardware.board)

@@ -7,7 +7,7 @@ from pathlib import Path
 from builder.machine import videocore
 from builder.machine.boards import TRAITS, Board
 from builder.machine.hardware import MachineFiles
-from builder.machine.world import World
+from builder.machine.world import MachineWorld
 from hostio.system.runner import Command
 from osmodel.faults import InvalidInput
 
@@ -31,7 +31,7 @@ def check_image(image: Path) -> Path:
 
 
 def prepare(
-    world: World, image: Path, directory: Path, *, disk_size: int, board: Board = Board.PC
+    world: MachineWorld, image: Path, directory: Path, *, disk_size: int, board: Board = Board.PC
 ) -> MachineFiles:
     """Make the disk and the firmware's files of a machine, unless they are there.
 

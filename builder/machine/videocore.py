@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.image import fat
 from builder.machine.boards import Board, Traits
 from builder.machine.hardware import MachineFiles
 from hostio.disk.blockdev import FileBlockDevice
@@ -25,7 +26,6 @@ from osmodel.partitions import ESP
 
 _SECTOR = 512
 _FILTERS = {Board.RASPI3B: "pi3", Board.RASPI4B: "pi4"}
-_ENVIRONMENT = {"MTOOLS_SKIP_CHECK": "1"}
 
 # What QEMU does not have, or has wrong, taken out of the device tree by fdtput.
 _CHANGES: Mapping[Board, tuple[tuple[str, ...], ...]] = {
@@ -35,7 +35,7 @@ _CHANGES: Mapping[Board, tuple[tuple[str, ...], ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class BootFiles:
+class FirmwareChoice:
     """What ``config.txt`` has the firmware load.
 
     Attributes:
@@ -47,7 +47,7 @@ class BootFiles:
     device_tree: str
 
 
-def boot_files(config: str, filters: Iterable[str]) -> BootFiles:
+def firmware_choice(config: str, filters: Iterable[str]) -> FirmwareChoice:
     """Read ``config.txt`` as a board does.
 
     Args:
@@ -71,7 +71,7 @@ def boot_files(config: str, filters: Iterable[str]) -> BootFiles:
         raise InvalidInput(
             "config.txt names no kernel=", hint="is this an image for a Raspberry Pi?"
         )
-    return BootFiles(values["kernel"], values.get("device_tree", ""))
+    return FirmwareChoice(values["kernel"], values.get("device_tree", ""))
 
 
 def load(tools: Runner, disk: Path, board: Board, traits: Traits, files: MachineFiles) -> None:
@@ -88,17 +88,15 @@ def load(tools: Runner, disk: Path, board: Board, traits: Traits, files: Machine
         InvalidInput: the image is not made for a Raspberry Pi.
         HostFailure: a tool failed.
     """
-    place = f"{disk.resolve()}@@{_boot_partition(disk)}"
-    call = Command(("mtype", "-i", place, "::config.txt"), env=_ENVIRONMENT)
-    config = tools.run(call).decode(errors="replace")
-    names = boot_files(config, {_FILTERS[board]})
+    image, start = disk.resolve(), _boot_partition(disk)
+    config = fat.read_text(tools, image, start, "config.txt")
+    names = firmware_choice(config, {_FILTERS[board]})
     sources = {
         files.kernel: names.kernel,
         files.device_tree: names.device_tree or traits.device_tree,
     }
     for target, name in sources.items():
-        argv = ("mcopy", "-n", "-o", "-i", place, f"::{name}", str(target))
-        tools.run(Command(argv, env=_ENVIRONMENT))
+        fat.extract(tools, image, start, name, target)
     for command, *rest in _CHANGES.get(board, ()):
         tools.run(Command(("fdtput", command, str(files.device_tree), *rest)))
 

@@ -24,7 +24,7 @@ class Tools(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class MachineWorld:
     """Ports of ``boot-image`` and of the tests that start machines.
 
     Attributes:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.packages.toolstree import ToolsTree
+from builder.packages.sandbox import ToolsTree
 from hostio.system.binfmt import BinaryFormats
 from osmodel.faults import HostFailure
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
+from builder.packages.lock import Archive
 from hostio.system.runner import Command, Runner
 from osmodel.faults import HostFailure, InvalidInput
 
@@ -22,13 +22,6 @@ _HINT = f"set {MAIN_VARIABLE} and {SECURITY_VARIABLE} to the addresses of Debian
 _INDEX = re.compile(r"Debian\|(?P<label>\S+) (?P<site>\S+)")
 _DEFAULT = re.compile(r"^\s*(?:default_mirror\s+|DEF_MIRROR=)\"?(https?://[^\s\"]+)", re.MULTILINE)
 _DEBOOTSTRAP = (Path("/usr/share/debootstrap/scripts/trixie"), Path("/usr/sbin/debootstrap"))
-
-
-class Archive(StrEnum):
-    """One of Debian's two package pools."""
-
-    MAIN = "debian"
-    SECURITY = "debian-security"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import unquote
 
-from builder.packages.lock import FORMAT, Lock, LockedPackage
-from builder.packages.mirrors import Archive, Mirrors
+from builder.packages.lock import FORMAT, Archive, Lock, LockedPackage
+from builder.packages.mirrors import Mirrors
 from hostio.system.runner import Command, Runner
 from osmodel.faults import HostFailure, InvalidInput
 

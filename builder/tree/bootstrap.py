@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from builder.cache import remove_tree
 from builder.imagetoml import IdsTable
 from builder.packages import localrepo
 from builder.packages.emulation import Emulation
 from builder.packages.lock import Lock, LockedPackage
+from builder.removal import remove_tree
 from builder.tree import accounts, diversions
 from hostio.system.runner import Command
 

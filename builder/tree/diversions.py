@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from builder.cache import remove_tree
 from builder.packages.lock import LockedPackage
+from builder.removal import remove_tree
 from hostio.system.runner import Command, Runner
 
 # The file by the package it comes from; each is started by package scripts only

@@ -11,7 +11,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from builder.cache import remove_tree
+from builder.removal import remove_tree
 
 FACTORY = Path("usr/share/factory/var")
 RULES = Path("usr/lib/tmpfiles.d/twinkeel-var.conf")

@@ -11,7 +11,7 @@ import shutil
 import stat
 from pathlib import Path
 
-from builder.cache import remove_tree
+from builder.removal import remove_tree
 from osmodel.faults import InvalidInput
 
 # Anywhere else a file would be lost at run time, or break the tree.

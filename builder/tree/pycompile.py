@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from builder.cache import remove_tree
+from builder.removal import remove_tree
 from hostio.system.runner import Command, Runner
 
 PLACES = ("usr/lib/python3", "usr/lib/python3.13", "usr/lib/twinkeel/python")

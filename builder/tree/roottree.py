@@ -1,7 +1,7 @@
 """From a configured Debian base to the root file system of an image.
 
-Two halves, remembered apart: the *trunk* is everything that all versions of a
-definition share (packages without their managers, kernel modules, our
+Two halves, remembered apart: the *shared tree* is everything that all versions
+of a definition have in common (packages without their managers, kernel modules, our
 programs, byte code); *finishing* adds overlays and identity, decides which
 units run and makes every file look the same age. A change of an overlay runs
 the second half only.
@@ -14,12 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from builder import identity
-from builder.cache import remove_tree
 from builder.identity import Identity
+from builder.packages.emulation import Emulation
+from builder.removal import remove_tree
 from builder.tree import accounts, factory, overlaytree, programs, pycompile, stripping
 from hostio.system.runner import Command, Runner
 from osmodel.faults import InvalidInput
 
+ROOT = "root"
 # Mount points, and links to what is on the state partition.
 _DIRECTORIES = ("dev", "etc", "proc", "run", "sys", "tmp", "var", "efi", "boot", "mnt")
 _LINKS = {
@@ -33,32 +35,35 @@ _LINKS = {
 }
 
 
-def trunk(  # noqa: PLR0913 - the inputs of one step
+def make_shared(  # noqa: PLR0913 - the inputs of one step
+    *,
     base: Path,
     kernel: Path,
     remove: Sequence[str],
-    *,
+    sources: Path,
     tools: Runner,
     ldconfig: Sequence[str],
-    root: Path,
+    out: Path,
 ) -> None:
-    """Make the part that all versions share.
+    """Make the part that all versions share, in ``out/root``.
 
     Args:
         base: configured packages.
         kernel: tree with the modules.
         remove: packages to take out.
-        tools: sees all three trees.
+        sources: holds our own packages.
+        tools: sees all trees.
         ldconfig: how to start it; one that knows the tree's machine.
-        root: does not exist yet.
+        out: an empty directory.
 
     Raises:
         InvalidInput: a package to remove is not there.
     """
+    root = out / ROOT
     copy(base, root, tools)
     stripping.strip(root, remove)
     tools.run(Command(["cp", "--archive", f"{kernel}/.", str(root)]))
-    programs.install(root)
+    programs.install(root, sources=sources)
     accounts.lock_passwords(root)
     accounts.add_login_user(root)
     pycompile.compile_tree(root, tools)
@@ -67,28 +72,40 @@ def trunk(  # noqa: PLR0913 - the inputs of one step
     remove_tree(root / "var/cache")
 
 
-def finish(  # noqa: PLR0913 - the inputs of one step, by name
+def ldconfig(emulation: Emulation, architecture: str, root: Path) -> Sequence[str]:
+    """How to start the ``ldconfig`` of a tree's machine.
+
+    Args:
+        emulation: starts programs of other machines.
+        architecture: of the tree, Debian's name.
+        root: configured packages.
+    """
+    return emulation.program(architecture, root / "usr/sbin/ldconfig")
+
+
+def finish(  # noqa: PLR0913 - the inputs of one step
+    *,
     shared: Path,
     overlays: Sequence[Path],
     who: Identity,
-    *,
     epoch: int,
     tools: Runner,
-    root: Path,
+    out: Path,
 ) -> None:
-    """Make the root tree of one version.
+    """Make the root tree of one version, in ``out/root``.
 
     Args:
-        shared: a trunk.
+        shared: the tree that all versions share.
         overlays: trees to lay over it, in this order.
         who: what it says about itself.
         epoch: time stamp of every file, seconds since 1970.
         tools: sees both trees.
-        root: does not exist yet.
+        out: an empty directory.
 
     Raises:
         InvalidInput: an overlay does not fit.
     """
+    root = out / ROOT
     copy(shared, root, tools)
     for overlay in overlays:
         overlaytree.merge(overlay, root)

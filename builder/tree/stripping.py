@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from builder.cache import remove_tree
+from builder.removal import remove_tree
 from osmodel.faults import InvalidInput
 
 _DATABASE = Path("var/lib/dpkg")

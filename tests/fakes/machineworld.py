@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from builder.machine.world import World
+from builder.machine.world import MachineWorld
 from hostio.system.runner import Command, Runner, Spawner
 from osmodel.release import Release
 from osmodel.releasemanifest import FILE_NAME, ReleaseManifest
@@ -49,9 +49,9 @@ class ScriptedTools:
 
 def machine_world(
     tmp_path: Path, script: Script | None = None, *, status: int | None = None
-) -> World:
+) -> MachineWorld:
     """A world whose QEMU follows ``script`` at each start."""
-    return World(
+    return MachineWorld(
         tools=ScriptedTools(),
         runner=ScriptedRunner(ssh_keygen=_makes_a_key, ssh=b"hello\n"),
         spawner=ScriptedSpawner(script, status=status),

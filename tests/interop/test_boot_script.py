@@ -1,24 +1,15 @@
 """The boot script, run by a real U-Boot: what it starts, and what a power cut leaves."""
 
 import itertools
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from builder import imagelocks
-from builder.packages import lock, toolstree
-from builder.world import World
-from hostio.net.httpfetch import HttpFetcher
-from hostio.system.binfmt import KernelFormats
-from hostio.system.clock import SystemClock
-from hostio.system.runner import LocalRunner
-from hostio.system.syscalls import KernelMounts
 from osmodel import slotstate
 from osmodel.slotstate import COPIES, SlotState, encode
 from tests.fakes.loaders import script
 from tests.interop.fatdisk import SECTOR, outcomes
+from tests.interop.pinnedtools import tools_tree
 from tests.interop.ubootmachine import WORDS, UBootMachine, program
 
 pytestmark = [pytest.mark.interop, pytest.mark.root]
@@ -33,11 +24,7 @@ Pair = tuple[bytes | None, bytes | None]
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> UBootMachine:
     """A machine whose first start is behind it."""
-    runner, clock = LocalRunner(), SystemClock()
-    formats = KernelFormats(KernelMounts())
-    world = World(runner, HttpFetcher(clock), clock, formats, os.environ, Path.home())
-    tools_lock = lock.load(imagelocks.TOOLS_LOCK, refresh=imagelocks.TOOLS_COMMAND)
-    tree = toolstree.prepared(tools_lock, world.debs, world.cache, runner)
+    tree = tools_tree()
     place = tmp_path_factory.mktemp("u-boot")
     made = UBootMachine(tree.runner([place]), place)
     put_copies(made, both(slotstate.factory()))

@@ -14,14 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from builder import cli
-from builder.elf.closure import library_directories
-from builder.world import CACHE_VARIABLE, World
-from hostio.net.httpfetch import HttpFetcher
-from hostio.system.binfmt import KernelFormats
-from hostio.system.clock import SystemClock
-from hostio.system.runner import LocalRunner
-from hostio.system.syscalls import KernelMounts
+from builder import cli, local
+from builder.elf.search import library_directories
+from builder.world import CACHE_VARIABLE, BuildWorld
 from tests.checkout import ROOT
 
 pytestmark = [
@@ -30,7 +25,6 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="making a root tree takes root"),
 ]
 MINIMAL = str(ROOT / "images/minimal")
-FORMATS = KernelFormats(KernelMounts())
 RULES = Path("/proc/sys/fs/binfmt_misc")
 TARGETS = {
     "arm64": ["--arch", "arm64"],
@@ -39,13 +33,12 @@ TARGETS = {
 
 
 @pytest.fixture(scope="module")
-def usual() -> World:
-    clock = SystemClock()
-    return World(LocalRunner(), HttpFetcher(clock), clock, FORMATS, os.environ, Path.home())
+def usual() -> BuildWorld:
+    return local.build_world()
 
 
 @pytest.fixture(scope="module")
-def fresh(usual: World) -> Iterator[World]:
+def fresh(usual: BuildWorld) -> Iterator[BuildWorld]:
     """A cache with nothing but package files and the tools."""
     usual.cache.directory.mkdir(parents=True, exist_ok=True)
     top = Path(tempfile.mkdtemp(prefix="test-", dir=usual.cache.directory))
@@ -60,7 +53,7 @@ def _linked(source: str, target: str) -> None:
     os.link(source, target, follow_symlinks=False)
 
 
-def built(world: World, label: str, out: Path) -> Path:
+def built(world: BuildWorld, label: str, out: Path) -> Path:
     arguments = [MINIMAL, *TARGETS[label], "--out", str(out), "--no-payload"]
     assert cli.run(arguments, world) == 0
     return out / f"minimal-{label}-1.0.0"
@@ -74,7 +67,7 @@ def facts(release: Path) -> dict[str, object]:
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("label", TARGETS)
 def test_emulated_builds_give_the_same_bits(
-    usual: World, fresh: World, label: str, tmp_path: Path
+    usual: BuildWorld, fresh: BuildWorld, label: str, tmp_path: Path
 ) -> None:
     first = facts(built(usual, label, tmp_path / "1"))
     second = facts(built(fresh, label, tmp_path / "2"))
@@ -83,7 +76,7 @@ def test_emulated_builds_give_the_same_bits(
 
 
 def test_the_tree_knows_its_own_libraries_and_nothing_of_the_emulator(
-    usual: World, tmp_path: Path
+    usual: BuildWorld, tmp_path: Path
 ) -> None:
     steps = facts(built(usual, "arm64", tmp_path))["inputs"]["steps"]  # type: ignore[index] # JSON
     root = usual.cache.place("steps", f"root-{steps['root']}") / "root"
@@ -94,7 +87,7 @@ def test_the_tree_knows_its_own_libraries_and_nothing_of_the_emulator(
     assert not list(root.rglob("qemu-*"))
 
 
-def test_no_rule_for_the_emulator_stays_behind(usual: World, tmp_path: Path) -> None:
+def test_no_rule_for_the_emulator_stays_behind(usual: BuildWorld, tmp_path: Path) -> None:
     built(usual, "arm64", tmp_path)
     places = (RULES, usual.cache.directory / "emulation" / "rules")
     assert not [path for place in places for path in place.glob("twinkeel-*")]

@@ -13,15 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from builder import cli, definition, pipeline
+from builder import cli, definition, local, pipeline
 from builder.progress import Outcome
 from builder.request import BuildRequest
-from builder.world import CACHE_VARIABLE, World
-from hostio.net.httpfetch import HttpFetcher
-from hostio.system.binfmt import KernelFormats
-from hostio.system.clock import SystemClock
-from hostio.system.runner import LocalRunner
-from hostio.system.syscalls import KernelMounts
+from builder.world import CACHE_VARIABLE, BuildWorld
 from osmodel.faults import InvalidInput
 from osmodel.version import Version
 from tests.checkout import ROOT
@@ -32,22 +27,17 @@ pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(os.geteuid() != 0, reason="making a root tree takes root"),
 ]
-FORMATS = KernelFormats(KernelMounts())
 MINIMAL = ROOT / "images/minimal"
 
 
-def world(cache: Path) -> World:
-    clock = SystemClock()
-    environment = {**os.environ, CACHE_VARIABLE: str(cache)}
-    return World(LocalRunner(), HttpFetcher(clock), clock, FORMATS, environment, Path.home())
+def world(cache: Path) -> BuildWorld:
+    return local.build_world({**os.environ, CACHE_VARIABLE: str(cache)})
 
 
 @pytest.fixture(scope="module")
 def caches() -> Iterator[tuple[Path, Path]]:
     """Two caches below the user's, so that package files are linked and not copied."""
-    usual = World(
-        LocalRunner(), HttpFetcher(SystemClock()), SystemClock(), FORMATS, os.environ, Path.home()
-    )
+    usual = local.build_world()
     usual.cache.directory.mkdir(parents=True, exist_ok=True)
     top = Path(tempfile.mkdtemp(prefix="test-", dir=usual.cache.directory))
     first, second = top / "1", top / "2"

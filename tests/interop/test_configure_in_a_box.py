@@ -16,14 +16,9 @@ from typing import Any
 
 import pytest
 
-from builder import definition, pipeline
+from builder import definition, local, pipeline
 from builder.request import BuildRequest
-from builder.world import World
-from hostio.net.httpfetch import HttpFetcher
-from hostio.system.binfmt import KernelFormats
-from hostio.system.clock import SystemClock
 from hostio.system.runner import Command, LocalRunner
-from hostio.system.syscalls import KernelMounts
 from osmodel.version import Version
 from tests.checkout import ROOT
 from tests.fakes.report import KeptReport
@@ -97,12 +92,9 @@ users: [{{name: ada, ssh_authorized_keys: ["{KEY} other"]}}]
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The root tree of the image, with the programs of this checkout."""
-    clock = SystemClock()
-    formats = KernelFormats(KernelMounts())
-    place = World(RUNNER, HttpFetcher(clock), clock, formats, os.environ, Path.home())
     image, out = definition.load(IMAGE), tmp_path_factory.mktemp("out")
     request = BuildRequest(image, Version.parse("1.0.0"), out, with_payload=False)
-    return pipeline.build(request, place, KeptReport(), only="root") / "root"
+    return pipeline.build(request, local.build_world(), KeptReport(), only="root") / "root"
 
 
 @dataclass

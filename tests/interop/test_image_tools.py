@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from builder.boot import initrd, uki
-from builder.elf import needs
-from builder.image import disk, erofs, esp, formats, hashtree
+from builder.elf import needed
+from builder.image import disk, diskformats, erofs, esp, hashtree
 from builder.tree import programs
 from hostio.system.runner import Command, LocalRunner, Runner
 from osmodel import cpio, gpt, partitions, verity
@@ -180,7 +180,7 @@ def test_ukify_agrees_on_who_an_image_is(tools: Runner, tmp_path: Path, twice: T
 
 
 def test_qcow2_holds_the_same_disk_and_repeats(tools: Runner, image: Path, twice: Twice) -> None:
-    made = twice(lambda out: formats.make_format(tools, image, out, "qcow2"))
+    made = twice(lambda out: diskformats.make_qcow2(tools, image, out))
     tools.run(Command(["qemu-img", "check", "-q", str(made)]))
     tools.run(Command(["qemu-img", "compare", "-q", str(image), str(made)]))
 
@@ -195,13 +195,15 @@ def root(tmp_path: Path) -> Path:
     top = tmp_path / "root"
     names = ["usr/bin/python3.13", "usr/sbin/e2fsck"]
     extension = "usr/lib/python3.13/lib-dynload/_ctypes.cpython-313-x86_64-linux-gnu.so"
-    found = needs.closure(tree.root, [*names, extension], "x86_64-linux-gnu")
+    found = needed.files(tree.root, [*names, extension], "x86_64")
     for name, source in found.items():
         (top / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, top / name)
     library = "usr/lib/python3.13"
     shutil.copytree(tree.root / library, top / library, dirs_exist_ok=True, symlinks=True)
     (top / "usr/bin/python3").symlink_to("python3.13")
+    for name in ("lib", "lib64"):
+        (top / name).symlink_to(f"usr/{name}")
     programs.install(top)
     modules = top / "usr/lib/modules/6.12"
     modules.mkdir(parents=True)

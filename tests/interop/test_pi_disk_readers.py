@@ -9,23 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from builder import imagelocks
 from builder.flash import cli
 from builder.flash.world import FlashWorld
 from builder.image import bmap, disk, diskmap, esp
-from builder.packages import lock, toolstree
-from builder.world import World
+from builder.packages.sandbox import ToolsTree
 from hostio.disk.blockdev import FileBlockDevice
 from hostio.disk.blockinfo import KernelMedia
-from hostio.net.httpfetch import HttpFetcher
-from hostio.system.binfmt import KernelFormats
 from hostio.system.clock import SystemClock
 from hostio.system.runner import Command, LocalRunner, Runner
-from hostio.system.syscalls import KernelMounts
 from osmodel import slotstate
 from osmodel.platforms import Platform
 from tests.checkout import ROOT
 from tests.fakes.report import KeptReport
+from tests.interop.pinnedtools import tools_tree
 
 pytestmark = [pytest.mark.interop, pytest.mark.root]
 
@@ -40,17 +36,13 @@ Attach = Callable[[int], Path]
 
 
 @pytest.fixture(scope="module")
-def tree() -> toolstree.ToolsTree:
+def tree() -> ToolsTree:
     """The tools tree, made now if this host does not have it."""
-    runner, clock = LocalRunner(), SystemClock()
-    formats = KernelFormats(KernelMounts())
-    place = World(runner, HttpFetcher(clock), clock, formats, os.environ, Path.home())
-    tools_lock = lock.load(imagelocks.TOOLS_LOCK, refresh=imagelocks.TOOLS_COMMAND)
-    return toolstree.prepared(tools_lock, place.debs, place.cache, runner)
+    return tools_tree()
 
 
 @pytest.fixture
-def tools(tree: toolstree.ToolsTree, tmp_path: Path) -> Runner:
+def tools(tree: ToolsTree, tmp_path: Path) -> Runner:
     return tree.runner([tmp_path, REPART])
 
 

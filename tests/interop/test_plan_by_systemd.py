@@ -4,7 +4,6 @@ systemd in test mode prints what it understood of a unit, so a value can be
 compared after systemd's own parser took it apart.
 """
 
-import os
 import re
 import shlex
 import shutil
@@ -16,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from builder import imagelocks
-from builder.packages import lock, toolstree
-from builder.world import World
+from builder import hosttools, local
+from builder.packages import lockfile
+from builder.world import BuildWorld
 from cloud_config.document.interpreting import interpret
 from cloud_config.document.model import Coreos, Document, Filesystem
 from cloud_config.planning import etcd
@@ -28,11 +27,7 @@ from cloud_config.planning.facts import Facts
 from cloud_config.planning.plan import plan
 from cloud_config.planning.quadlets import service_of
 from cloud_config.planning.services import drop_in
-from hostio.net.httpfetch import HttpFetcher
-from hostio.system.binfmt import KernelFormats
-from hostio.system.clock import SystemClock
 from hostio.system.runner import Command, LocalRunner
-from hostio.system.syscalls import KernelMounts
 from osmodel.faults import HostFailure
 from tests.checkout import ROOT
 
@@ -69,17 +64,14 @@ ONCE = settings(
 
 
 @pytest.fixture(scope="module")
-def place() -> World:
-    runner, clock = LocalRunner(), SystemClock()
-    formats = KernelFormats(KernelMounts())
-    return World(runner, HttpFetcher(clock), clock, formats, os.environ, Path.home())
+def place() -> BuildWorld:
+    return local.build_world()
 
 
 @pytest.fixture(scope="module")
-def tools(place: World) -> Path:
+def tools(place: BuildWorld) -> Path:
     """The tools tree, made now if this host does not have it."""
-    tools_lock = lock.load(imagelocks.TOOLS_LOCK, refresh=imagelocks.TOOLS_COMMAND)
-    return toolstree.prepared(tools_lock, place.debs, place.cache, place.runner).root
+    return hosttools.tree(place).root
 
 
 def boxed(tools: Path, binds: dict[Path, str], argv: list[str]) -> Command:
@@ -181,12 +173,14 @@ def test_a_shell_reads_the_very_values_of_an_environment_file(
 
 
 @pytest.fixture(scope="module")
-def node_package(place: World, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def node_package(
+    place: BuildWorld, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
     """A package as a node has it, unpacked."""
 
     @cache
     def unpacked(name: str) -> Path:
-        packages = lock.load(NODE_LOCK, refresh="build-image lock images/node").packages
+        packages = lockfile.load(NODE_LOCK, refresh="build-image lock images/node").packages
         (package,) = [item for item in packages if item.name == name]
         cached = place.home / ".cache/twinkeel/debs" / package.sha256
         if not cached.is_file() or shutil.which("dpkg-deb") is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from builder.machine.cli import local_world
-from builder.machine.world import World
+from builder.machine.world import MachineWorld
 from cloud_config.sources import nocloud, openstack
 from hostio.disk.media import MountedMedia, file_system
 from hostio.system.runner import Command, LocalRunner
@@ -21,7 +21,7 @@ USER_DATA = b"#cloud-config\nhostname: one\n"
 
 
 @pytest.fixture(scope="module")
-def world() -> World:
+def world() -> MachineWorld:
     return local_world()
 
 
@@ -38,14 +38,14 @@ def files(tmp_path: Path) -> Path:
     return directory
 
 
-def iso(world: World, tmp_path: Path, files: Path) -> Path:
+def iso(world: MachineWorld, tmp_path: Path, files: Path) -> Path:
     image = tmp_path / "seed.iso"
     options = ("-quiet", "-V", "cidata", "-J", "-r", "-o", str(image), str(files))
     world.tools.runner((tmp_path,)).run(Command(("xorrisofs", *options)))
     return image
 
 
-def fat(world: World, tmp_path: Path, files: Path) -> Path:
+def fat(world: MachineWorld, tmp_path: Path, files: Path) -> Path:
     image = tmp_path / "seed.fat"
     image.write_bytes(bytes(2 << 20))
     runner = world.tools.runner((tmp_path,))
@@ -70,7 +70,7 @@ def looped(image: Path) -> Iterator[Path]:
 
 @pytest.mark.parametrize(("make", "kind"), [(iso, "iso9660"), (fat, "vfat")])
 def test_a_medium_is_what_its_first_sectors_say(
-    make: object, kind: str, world: World, tmp_path: Path, files: Path
+    make: object, kind: str, world: MachineWorld, tmp_path: Path, files: Path
 ) -> None:
     image = make(world, tmp_path, files)  # type: ignore[operator]  # one of the two above
     assert file_system(image) == kind
@@ -78,7 +78,7 @@ def test_a_medium_is_what_its_first_sectors_say(
 
 @pytest.mark.parametrize("make", [iso, fat])
 def test_a_real_medium_is_read_and_left(
-    make: object, world: World, tmp_path: Path, files: Path
+    make: object, world: MachineWorld, tmp_path: Path, files: Path
 ) -> None:
     image = make(world, tmp_path, files)  # type: ignore[operator]  # one of the two above
     media = MountedMedia(KernelMounts(), LocalRunner(), mount_point=tmp_path / "at")

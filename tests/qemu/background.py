@@ -11,7 +11,7 @@ from pathlib import Path
 from builder.machine import boards
 from builder.machine.boards import Board
 from builder.machine.cli import choose, local_world
-from builder.machine.world import World
+from builder.machine.world import MachineWorld
 from osmodel.platforms import TARGETS, Target
 from tests.checkout import ROOT
 from tests.qemu.observations import Observations
@@ -73,7 +73,9 @@ def running(
         _keep_logs(testbeds.values())
 
 
-def _testbed(name: str, scenario: Scenario, top: Path, world: World, target_name: str) -> Testbed:
+def _testbed(
+    name: str, scenario: Scenario, top: Path, world: MachineWorld, target_name: str
+) -> Testbed:
     (usual,) = (target for target in TARGETS if target.lock_name == target_name)
     target = scenario.target or usual
     board = boards.choose(target, scenario.board)

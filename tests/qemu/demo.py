@@ -18,7 +18,7 @@ from builder.machine.cli import choose, local_world
 from builder.machine.console import Report
 from builder.machine.guest import Machine
 from builder.machine.milestones import Follower, milestone
-from builder.machine.world import World
+from builder.machine.world import MachineWorld
 from hostio.system.clock import SystemClock
 from osmodel.faults import Fault, HostFailure
 from osmodel.platforms import Platform, Target, check
@@ -148,7 +148,7 @@ def update(guest: Machine, output: Output) -> None:
 
 
 @contextmanager
-def testbed_for(world: World, target: Target) -> Iterator[Testbed]:
+def testbed_for(world: MachineWorld, target: Target) -> Iterator[Testbed]:
     """A testbed for the demo, in a directory of its own."""
     with tempfile.TemporaryDirectory(prefix="twinkeel-") as name:
         place = Path(name) / "demo"

@@ -8,7 +8,6 @@ by side do not offer each other releases.
 
 import contextlib
 import io
-import os
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
@@ -16,14 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import builder.cli
+import builder.local
 import mirror.cli
 import mirror.world
-from builder.world import World as BuilderWorld
-from hostio.net.httpfetch import HttpFetcher
-from hostio.system.binfmt import KernelFormats
 from hostio.system.clock import SystemClock
-from hostio.system.runner import LocalRunner
-from hostio.system.syscalls import KernelMounts
 from mirror.release.releasesigner import sign_release
 from mirror.server import serve
 from osmodel.faults import HostFailure
@@ -110,7 +105,7 @@ class Releases:
         for name in overlays:
             arguments += ["--overlay", str(OVERLAYS / name)]
         with _ONE_COMMAND, contextlib.redirect_stdout(io.StringIO()):
-            status = builder.cli.run(arguments, builder_world())
+            status = builder.cli.run(arguments, builder.local.build_world())
         if status != 0:
             raise HostFailure(f"build-image {' '.join(arguments)} ended with {status}")
         return self.home / f"{image}-{self.target.label}-{version}"
@@ -121,20 +116,6 @@ class Releases:
         shutil.copytree(self._original.path, path)
         shutil.copytree(self.home / "repository.keys", directory / "mirror.keys")
         return Mirror(path, self._original.keys)
-
-
-def builder_world() -> BuilderWorld:
-    """The builder on this host."""
-    clock = SystemClock()
-    return BuilderWorld(
-        runner=LocalRunner(),
-        fetcher=HttpFetcher(clock),
-        clock=clock,
-        formats=KernelFormats(KernelMounts()),
-        environment=os.environ,
-        home=Path.home(),
-        user=os.geteuid(),
-    )
 
 
 def _update_mirror(*arguments: str) -> None:

@@ -4,7 +4,7 @@ from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from pathlib import Path
 
-from builder.machine.world import World
+from builder.machine.world import MachineWorld
 from hostio.system.runner import Command
 
 PASSWORD = "secret"
@@ -119,7 +119,7 @@ def with_script(text: bytes) -> bytes:
     return archive.as_bytes()
 
 
-def nocloud_iso(world: World, directory: Path, name: str, user_data: bytes) -> Path:
+def nocloud_iso(world: MachineWorld, directory: Path, name: str, user_data: bytes) -> Path:
     """An ISO 9660 medium labelled ``cidata`` whose instance has that name."""
     place = directory / name
     place.mkdir()

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from builder import imagelocks
-from builder.packages import lock, toolstree
 from osmodel import slotstate
 from osmodel.platforms import Platform, Target
 from osmodel.slotstate import COPIES, SlotState, encode
 from tests.interop.fatdisk import outcomes
+from tests.interop.pinnedtools import tools_tree
 from tests.qemu.background import OUT
 from tests.qemu.linuxfat import NEW, OLD, PASSIVE, LinuxFat
-from tests.qemu.releases import Releases, builder_world
+from tests.qemu.releases import Releases
 
 MOST = 60  # disks looked at for each change
 TRIED = SlotState(8, "b", "good", "2")
@@ -31,9 +30,8 @@ Seen = Mapping[str, str]
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> LinuxFat:
     release = Releases(OUT, Target("x86_64")).build("1.0.0", publishable=False)
-    world, place = builder_world(), tmp_path_factory.mktemp("fat")
-    tools_lock = lock.load(imagelocks.TOOLS_LOCK, refresh=imagelocks.TOOLS_COMMAND)
-    tree = toolstree.prepared(tools_lock, world.debs, world.cache, world.runner)
+    place = tmp_path_factory.mktemp("fat")
+    tree = tools_tree()
     return LinuxFat(tree.runner([place]), place, release / "uki.efi")
 
 

@@ -11,16 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from builder import imagelocks
-from builder.packages import lock, toolstree
 from hostio.disk import firmwarefiles
 from osmodel.faults import HostFailure
 from osmodel.platforms import Platform, Target
 from tests.interop.fatdisk import outcomes
+from tests.interop.pinnedtools import tools_tree
 from tests.qemu import linuxfat
 from tests.qemu.background import OUT
 from tests.qemu.linuxfat import OLD, PASSIVE, LinuxFat
-from tests.qemu.releases import Releases, builder_world
+from tests.qemu.releases import Releases
 
 MOST = 80  # disks looked at
 SIZES = {"start.elf": 12_000, "fixup.dat": 5_000, "boot.scr": 3_000}
@@ -47,9 +46,8 @@ ENTRIES = {"EFI/Linux/twinkeel_1.0.0.efi": OLD, "EFI/Linux/twinkeel_1.0.1.efi": 
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> LinuxFat:
     release = Releases(OUT, Target("x86_64")).build("1.0.0", publishable=False)
-    world, place = builder_world(), tmp_path_factory.mktemp("fat")
-    tools_lock = lock.load(imagelocks.TOOLS_LOCK, refresh=imagelocks.TOOLS_COMMAND)
-    tree = toolstree.prepared(tools_lock, world.debs, world.cache, world.runner)
+    place = tmp_path_factory.mktemp("fat")
+    tree = tools_tree()
     return LinuxFat(tree.runner([place]), place, release / "uki.efi")
 
 

@@ -11,7 +11,7 @@ from builder.machine.boards import Board
 from builder.machine.guest import Machine, machine
 from builder.machine.hardware import Hardware
 from builder.machine.network import Forward
-from builder.machine.world import World
+from builder.machine.world import MachineWorld
 from hostio.net.localsocket import free_port
 from osmodel.faults import HostFailure
 from tests.qemu.observations import Observations
@@ -45,7 +45,7 @@ class Testbed:
 
     name: str
     releases: Releases
-    world: World
+    world: MachineWorld
     board: Board
     accel: Verdict
     directory: Path

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from builder import cli, progress
-from builder.packages.toolstree import ToolsTree
+from builder.packages.sandbox import ToolsTree
 from builder.progress import Outcome, PlainReport
-from builder.world import CACHE_VARIABLE, World
+from builder.world import CACHE_VARIABLE, BuildWorld
 from hostio.system.runner import Command
 from osmodel.faults import HostFailure, InvalidInput
 from tests.checkout import ROOT
@@ -20,11 +20,11 @@ from tests.fakes.runner import ScriptedRunner, failing
 MINIMAL = str(ROOT / "images/minimal")
 
 
-def world(tmp_path: Path, *, user: int = 0) -> World:
+def world(tmp_path: Path, *, user: int = 0) -> BuildWorld:
     environment = {CACHE_VARIABLE: str(tmp_path / "cache"), "TWINKEEL_MIRROR": "http://m.example"}
     runner = ScriptedRunner(apt_get=b"")
     formats = RamBinaryFormats()
-    return World(runner, RamFetcher({}), StoppedClock(), formats, environment, tmp_path, user)
+    return BuildWorld(runner, RamFetcher({}), StoppedClock(), formats, environment, tmp_path, user)
 
 
 BAD = {

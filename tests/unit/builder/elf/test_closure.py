@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.elf import closure, hardening, scan
+from builder.elf import closure, hardening, scan, search
 from builder.elf.closure import Closure, Exists
 from builder.elf.scan import Elf
 from builder.imagetoml import MissingLibrary
@@ -100,7 +100,7 @@ def test_links_are_followed_inside_the_tree_only(tmp_path: Path) -> None:
 def test_configured_directories_come_before_the_usual_ones(tmp_path: Path) -> None:
     (tmp_path / "etc/ld.so.conf.d").mkdir(parents=True)
     (tmp_path / "etc/ld.so.conf.d/x.conf").write_text("# comment\n/opt/x\n")
-    assert closure.library_directories(tmp_path, "x86_64")[:2] == (
+    assert search.library_directories(tmp_path, "x86_64")[:2] == (
         "/opt/x",
         "/usr/lib/x86_64-linux-gnu",
     )

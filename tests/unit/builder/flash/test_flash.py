@@ -11,7 +11,7 @@ import zstandard
 from builder.flash import cli, imagefile, preflight, writing
 from builder.flash.imagefile import ImageFile, Part
 from builder.flash.world import FlashWorld
-from builder.image import bmap, compressed
+from builder.image import bmap, diskformats
 from builder.image.diskmap import Range
 from hostio.disk.blockinfo import Medium
 from osmodel.faults import HostFailure, InvalidInput, UntrustedData
@@ -56,7 +56,7 @@ def release(tmp_path: Path, *, mapped: bool = True) -> Path:
     raw.write_bytes(content())
     directory = tmp_path / "release"
     directory.mkdir()
-    compressed.pack(raw, directory / "x.img.zst")
+    diskformats.compress(raw, directory / "x.img.zst")
     if mapped:
         (directory / "x.img.bmap").write_text(bmap.to_text(bmap.map_image(raw, RANGES)))
     return directory
@@ -142,7 +142,7 @@ def test_a_cut_leaves_a_whole_card_or_one_without_a_table(tmp_path: Path, cut_at
 def test_a_damaged_image_is_noticed_before_it_can_boot(tmp_path: Path) -> None:
     directory = release(tmp_path)
     (tmp_path / "raw").write_bytes(content().replace(b"tail", b"tale"))
-    compressed.pack(tmp_path / "raw", directory / "x.img.zst")
+    diskformats.compress(tmp_path / "raw", directory / "x.img.zst")
     card = RamDisk(ROOM)
     with pytest.raises(UntrustedData, match="damaged between 1245184 and 1310720"):
         flashed(imagefile.find(directory), card)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.boot import pifirmware
-from builder.image import bmap, compressed, disk, diskmap, esp, hybridmbr
+from builder.image import bmap, disk, diskformats, diskmap, esp, fat, hybridmbr
 from builder.image.diskmap import Range
 from hostio.system.runner import Command
 from osmodel import firmwarefiles, gpt, slotstate
@@ -86,7 +86,7 @@ def test_everything_but_the_empty_slot_matters(tmp_path: Path) -> None:
 def test_what_is_not_fat_has_no_used_part(tmp_path: Path) -> None:
     (tmp_path / "esp").write_bytes(bytes(4096))
     with pytest.raises(InvalidInput, match="not a FAT32"):
-        diskmap.fat_used(tmp_path / "esp")
+        fat.used_bytes(tmp_path / "esp")
 
 
 def test_parts_that_touch_become_one() -> None:
@@ -151,7 +151,7 @@ def test_a_block_map_that_makes_no_sense_is_refused(old: str, new: str, message:
 def test_the_packed_image_is_the_same_every_time(tmp_path: Path) -> None:
     image, _, _ = made(tmp_path)
     for name in ("one", "two"):
-        compressed.pack(image, tmp_path / name)
+        diskformats.compress(image, tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
@@ -183,7 +183,7 @@ def sources(tmp_path: Path) -> pifirmware.FirmwareSources:
     return pifirmware.FirmwareSources({"fw": Path("/fw.deb")}, {"fw": "1.2"}, trees, 7)
 
 
-def test_the_boot_files_lie_in_the_root_with_licence_and_listing(tmp_path: Path) -> None:
+def test_the_firmware_files_lie_in_the_root_with_licence_and_listing(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     runner = ScriptedRunner(dpkg_deb=unpacking(), mkimage=wrapping)
     pifirmware.make_firmware(runner, sources(tmp_path), tmp_path / "out")
@@ -210,7 +210,7 @@ def test_a_package_that_lacks_a_file_is_noticed(tmp_path: Path, missing: str) ->
 def test_a_kernel_without_device_trees_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     wanted = sources(tmp_path)
-    for tree in wanted.trees.iterdir():
+    for tree in wanted.device_trees.iterdir():
         tree.unlink()
     runner = ScriptedRunner(dpkg_deb=unpacking(), mkimage=wrapping)
     with pytest.raises(HostFailure, match="no device trees"):
@@ -246,7 +246,7 @@ def test_the_fat_of_a_board_has_both_state_copies_and_no_uefi_loader(tmp_path: P
     assert sorted(path.name for path in tmp_path.iterdir()) == ["esp", "u-boot.bin", "uki"]
 
 
-def test_the_boot_files_count_when_room_is_looked_for(tmp_path: Path) -> None:
+def test_the_firmware_files_count_when_room_is_looked_for(tmp_path: Path) -> None:
     (tmp_path / "uki").write_bytes(b"u")
     with (tmp_path / "start.elf").open("wb") as file:
         file.truncate(293 * MIB)

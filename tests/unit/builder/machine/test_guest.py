@@ -9,7 +9,7 @@ from builder.machine.boards import Board
 from builder.machine.guest import Machine, machine
 from builder.machine.hardware import Accel, Hardware, MachineFiles
 from builder.machine.preparing import prepare
-from builder.machine.world import World
+from builder.machine.world import MachineWorld
 from hostio.system.runner import Command
 from osmodel.faults import HostFailure, InvalidInput
 from tests.fakes.machineworld import REPORT, becomes_ready, image, machine_world
@@ -20,13 +20,13 @@ HARDWARE = Hardware(accel=Accel.TCG, ssh_port=2222)
 GIVEN_UP = 'BdsDxe: starting Boot0002 "EFI Internal Shell" from Fv(7CB8)\n'
 
 
-def made(world: World, tmp_path: Path) -> Machine:
+def made(world: MachineWorld, tmp_path: Path) -> Machine:
     built = image(tmp_path)
     files = prepare(world, built, tmp_path / "m", disk_size=1 << 30)
     return Machine(world, built, files, HARDWARE)
 
 
-def spawner(world: World) -> ScriptedSpawner:
+def spawner(world: MachineWorld) -> ScriptedSpawner:
     assert isinstance(world.spawner, ScriptedSpawner)
     return world.spawner
 
@@ -116,7 +116,7 @@ def test_a_power_cut_kills_without_asking(tmp_path: Path) -> None:
     assert not guest.is_running()
 
 
-def interrupted(world: World, tmp_path: Path) -> None:
+def interrupted(world: MachineWorld, tmp_path: Path) -> None:
     with machine(world, image(tmp_path), tmp_path / "m", HARDWARE, disk_size=1) as guest:
         guest.start()
         raise KeyboardInterrupt

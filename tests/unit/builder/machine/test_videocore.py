@@ -7,7 +7,7 @@ import pytest
 from builder.machine.boards import TRAITS, Board
 from builder.machine.hardware import MachineFiles
 from builder.machine.preparing import card_size
-from builder.machine.videocore import BootFiles, boot_files, load
+from builder.machine.videocore import FirmwareChoice, firmware_choice, load
 from osmodel import gpt, partitions
 from osmodel.faults import InvalidInput
 from tests.fakes.runner import ScriptedRunner
@@ -39,13 +39,13 @@ def disk(tmp_path: Path, label: str = "esp") -> Path:
 
 
 def test_the_sections_of_other_boards_do_not_count() -> None:
-    assert boot_files(CONFIG, {"pi3"}) == BootFiles("u-boot.bin", "three.dtb")
-    assert boot_files(CONFIG, {"pi4"}) == BootFiles("u-boot.bin", "")
+    assert firmware_choice(CONFIG, {"pi3"}) == FirmwareChoice("u-boot.bin", "three.dtb")
+    assert firmware_choice(CONFIG, {"pi4"}) == FirmwareChoice("u-boot.bin", "")
 
 
 def test_a_configuration_without_a_kernel_is_refused() -> None:
     with pytest.raises(InvalidInput, match="names no kernel"):
-        boot_files("[none]\nkernel=x\n", {"pi3"})
+        firmware_choice("[none]\nkernel=x\n", {"pi3"})
 
 
 def test_takes_kernel_and_device_tree_from_the_boot_partition(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from builder.packages.debs import DebCache
-from builder.packages.lock import LockedPackage
-from builder.packages.mirrors import Archive, Mirrors
+from builder.packages.lock import Archive, LockedPackage
+from builder.packages.mirrors import Mirrors
 from osmodel.faults import InvalidInput, UntrustedData
 from tests.fakes.clock import StoppedClock
 from tests.fakes.fetcher import RamFetcher

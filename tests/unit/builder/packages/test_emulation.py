@@ -7,7 +7,7 @@ import pytest
 
 from builder.packages import emulation
 from builder.packages.emulation import Emulation
-from builder.packages.toolstree import ToolsTree
+from builder.packages.sandbox import ToolsTree
 from hostio.system.binfmt import KernelFormats
 from osmodel.faults import HostFailure
 from tests.fakes.binaryformats import RamBinaryFormats

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from builder import imagelocks
-from builder.packages import lock, solving
-from builder.packages.lock import Lock, LockedPackage
-from builder.packages.mirrors import Archive, Mirrors
+from builder.packages import lockfile, solving
+from builder.packages.lock import Archive, Lock, LockedPackage
+from builder.packages.mirrors import Mirrors
 from builder.packages.solving import Request
 from hostio.system.runner import Command
 from osmodel.faults import HostFailure, InvalidInput
@@ -26,8 +26,8 @@ def test_reading_undoes_writing(tmp_path: Path) -> None:
     kernel = replace(BASH, name="linux-image", archive=Archive.SECURITY)
     locked = replace(LOCK, kernel=(kernel,), loader=(replace(BASH, version="1:2~x"),))
     path = tmp_path / "image.lock"
-    path.write_text(lock.to_text(locked))
-    assert lock.load(path, refresh="") == locked
+    path.write_text(lockfile.to_text(locked))
+    assert lockfile.load(path, refresh="") == locked
 
 
 BAD = {
@@ -45,15 +45,17 @@ def test_a_lock_that_was_damaged_is_refused_with_the_command_that_makes_it(
     tmp_path: Path, good: str
 ) -> None:
     path = tmp_path / "image.lock"
-    path.write_text(lock.to_text(LOCK).replace(good, BAD[good]))
+    path.write_text(lockfile.to_text(LOCK).replace(good, BAD[good]))
     with pytest.raises(InvalidInput) as caught:
-        lock.load(path, refresh="build-image lock x")
+        lockfile.load(path, refresh="build-image lock x")
     assert caught.value.hint
 
 
 def test_a_lock_for_other_packages_is_refused_with_what_changed() -> None:
     with pytest.raises(InvalidInput, match=r"image\.lock: solved for .*: \+zsh -bash") as caught:
-        lock.check_current(LOCK, ["zsh"], source=Path("image.lock"), refresh="build-image lock x")
+        lockfile.check_current(
+            LOCK, ["zsh"], source=Path("image.lock"), refresh="build-image lock x"
+        )
     assert caught.value.hint == "run: build-image lock x"
 
 
@@ -104,7 +106,7 @@ def test_a_solution_is_sorted_and_names_no_mirror(tmp_path: Path) -> None:
     assert [item.name for item in locked.kernel] == ["linux-image-6"]
     assert locked.wanted == ("bash", "linux-image-x")
     assert locked.epoch == 1_767_225_600
-    assert "mirror.example" not in lock.to_text(locked)
+    assert "mirror.example" not in lockfile.to_text(locked)
 
 
 def test_an_old_loader_is_never_locked(tmp_path: Path) -> None:

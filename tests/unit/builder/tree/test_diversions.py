@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from builder.packages.lock import LockedPackage
-from builder.packages.mirrors import Archive
+from builder.packages.lock import Archive, LockedPackage
 from builder.tree import diversions
 from hostio.system.runner import Command
 from tests.fakes.runner import ScriptedRunner

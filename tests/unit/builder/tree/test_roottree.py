@@ -229,7 +229,7 @@ def unpack(out: Path, leave_out: list[str]) -> Path:
 
     out.mkdir(exist_ok=True)
     tools = ScriptedRunner(dpkg_deb=dpkg_deb, depmod=depmod)
-    kernel.unpack([Path("x.deb")], kernel.ModuleChoice(leave_out), tools, out)
+    kernel.unpack({"linux-image": Path("x.deb")}, kernel.ModuleChoice(leave_out), tools, out)
     return out
 
 
