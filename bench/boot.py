@@ -26,7 +26,8 @@ from builder.machine.guest import Machine, machine
 from builder.machine.hardware import Accel, Hardware
 from builder.machine.world import MachineWorld
 from hostio.net.localsocket import free_port
-from hostio.system.runner import Command, Process, Spawner
+from hostio.system.runner import Command
+from hostio.system.spawner import Process, Spawner
 
 _COLUMNS = ("CPU s", "wall s", "kernel and initrd, s", "the rest, s")
 _DISK_SIZE = 8 << 30

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hostio.system.clock import SystemClock
-from hostio.system.runner import Command, LocalSpawner, Process
+from hostio.system.runner import Command
+from hostio.system.spawner import LocalSpawner, Process
 from osmodel.faults import HostFailure
 from tests.checkout import ROOT
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hostio.system.clock import SystemClock
-from hostio.system.runner import Command, LocalSpawner
+from hostio.system.runner import Command
+from hostio.system.spawner import LocalSpawner
 
 needs_dbus = pytest.mark.skipif(
     not (shutil.which("dbus-daemon") and shutil.which("busctl")), reason="needs D-Bus"

@@ -18,7 +18,8 @@ from builder.machine.boards import TRAITS, Board
 from builder.machine.hardware import Accel
 from hostio.files.durable import replace_file
 from hostio.system.clock import Clock
-from hostio.system.runner import Command, Process, Spawner
+from hostio.system.runner import Command
+from hostio.system.spawner import Process, Spawner
 from osmodel.faults import HostFailure
 
 _DEVICE = Path("/dev/kvm")

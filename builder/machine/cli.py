@@ -30,7 +30,8 @@ from builder.machine.milestones import Event, Follower, milestone
 from builder.machine.options import add_options, hardware
 from builder.machine.preparing import check_image
 from builder.machine.world import MachineWorld, Tools
-from hostio.system.runner import LocalSpawner, Runner, Spawner
+from hostio.system.runner import Runner
+from hostio.system.spawner import LocalSpawner, Spawner
 from osmodel.faults import Fault, InvalidInput
 
 _GIB = 1 << 30

@@ -23,7 +23,8 @@ from builder.machine.sshclient import SshClient, make_key
 from builder.machine.world import MachineWorld
 from hostio.files.rangelock import is_locked
 from hostio.net.localsocket import unix_channel
-from hostio.system.runner import Command, Process
+from hostio.system.runner import Command
+from hostio.system.spawner import Process
 from osmodel.faults import HostFailure
 
 _POLL = 0.2  # seconds between two looks at a log file

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from hostio.system.clock import Clock
-from hostio.system.runner import Runner, Spawner
+from hostio.system.runner import Runner
+from hostio.system.spawner import Spawner
 
 
 class Tools(Protocol):

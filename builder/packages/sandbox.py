@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hostio.system.runner import Command, Process, Runner, Spawner
+from hostio.system.runner import Command, Runner
+from hostio.system.spawner import Process, Spawner
 from osmodel.faults import HostFailure, InvalidInput
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from builder.machine.world import MachineWorld
-from hostio.system.runner import Command, Runner, Spawner
+from hostio.system.runner import Command, Runner
+from hostio.system.spawner import Spawner
 from osmodel.release import Release
 from osmodel.releasemanifest import FILE_NAME, ReleaseManifest
 from osmodel.version import Version

@@ -10,7 +10,8 @@ import pytest
 
 from hostio.system.busserver import BusObject, Method, serve
 from hostio.system.clock import SystemClock
-from hostio.system.runner import Command, LocalRunner, LocalSpawner
+from hostio.system.runner import Command, LocalRunner
+from hostio.system.spawner import LocalSpawner
 from osmodel.faults import HostFailure
 from tests.checkout import ROOT
 from tests.fakes.ramsystem import NEW, RamSystem, Shelf, factory_media

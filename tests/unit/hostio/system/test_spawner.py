@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from hostio.system.clock import SystemClock
-from hostio.system.runner import Command, LocalSpawner, Process
+from hostio.system.runner import Command
+from hostio.system.spawner import LocalSpawner, Process
 from osmodel.faults import HostFailure
 from tests.checkout import ROOT
 
@@ -17,7 +18,8 @@ SLEEP = Command(("sleep", "600"))
 SPAWN = """
 import sys
 from pathlib import Path
-from hostio.system.runner import Command, LocalSpawner
+from hostio.system.runner import Command
+from hostio.system.spawner import LocalSpawner
 print(LocalSpawner().spawn(Command(("sleep", "600")), Path(sys.argv[1])).pid, flush=True)
 sys.stdin.read()
 """
