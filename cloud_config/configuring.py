@@ -6,6 +6,7 @@ has to ask its network would wait for that twice.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from cloud_config.apply.apply import Order, apply
@@ -40,6 +41,7 @@ def configure(
     Raises:
         HostFailure: a fact about the machine cannot be read.
     """
+    found = _of_the_same_instance(found, world)
     user_data = _user_data(found, world)
     remarks = _remarks(found)
     prepared = prepare(user_data, read_facts(found.metadata, root), remarks)
@@ -82,6 +84,18 @@ def _wants_addresses(prepared: Prepared, metadata: Metadata) -> bool:
         return False
     files = [action.content for action in prepared.plan.actions if isinstance(action, PutFile)]
     return any(b"/etc/environment" in text or b"COREOS_P" in text for text in files)
+
+
+def _of_the_same_instance(found: Gathered, world: ApplyWorld) -> Gathered:
+    """With the instance id that the source had before, if it cannot be read now.
+
+    Else a broken file of metadata would make the machine another one, and scripts
+    and passwords would be done again.
+    """
+    before = stored_instance(world)
+    if not found.is_partial or before.source != found.source or not before.instance_id:
+        return found
+    return replace(found, metadata=replace(found.metadata, instance_id=before.instance_id))
 
 
 def _user_data(found: Gathered, world: ApplyWorld) -> bytes | None:

@@ -240,7 +240,8 @@ class _Builder:
 
     def _note_odd_key(self, node: Node, *, flow: bool) -> None:
         """A list or a table as a key; of what was written so, only this part is lost."""
-        if self.findings and self.findings[-1].line == node.line:
+        last = self.findings[-1] if self.findings else None
+        if last and (last.line, last.level) == (node.line, Level.ERROR):
             return  # of the same braces
         is_template = flow and isinstance(node, Mapping)
         why = ": was a template {{ }} not filled in?" if is_template else ""

@@ -10,11 +10,34 @@ import ipaddress
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 from osmodel.faults import UntrustedData
 
 ADDRESSES = ("public_ipv4", "private_ipv4", "public_ipv6", "private_ipv6")
 """Fields that hold an address, by the names they are substituted under."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """A network interface as its platform wants it, checked.
+
+    Attributes:
+        name: or pattern of names; empty if ``mac`` says which it is.
+        mac: hardware address, six pairs of hex digits.
+        addresses: each with its prefix length.
+        routes: pairs of a destination with its prefix length and a gateway.
+        servers: addresses of name servers.
+        domains: that names are looked up in.
+    """
+
+    name: str = ""
+    mac: str = ""
+    dhcp: bool = False
+    addresses: tuple[str, ...] = ()
+    routes: tuple[tuple[str, str], ...] = ()
+    servers: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +53,7 @@ class Metadata:
         private_ipv4: address inside the platform's network.
         public_ipv6: as ``public_ipv4``.
         private_ipv6: as ``private_ipv4``.
+        interfaces: that networkd is to set up.
     """
 
     source: str = ""
@@ -40,6 +64,7 @@ class Metadata:
     private_ipv4: str = ""
     public_ipv6: str = ""
     private_ipv6: str = ""
+    interfaces: tuple[Interface, ...] = ()
 
     @property
     def addresses(self) -> Mapping[str, str]:
@@ -66,11 +91,24 @@ class Metadata:
         try:
             table = json.loads(text)
             keys = tuple(str(key) for key in table.pop("public_keys", ()))
+            interfaces = tuple(map(_interface, table.pop("interfaces", ())))
             known = {item.name for item in fields(cls)}
             texts = {name: str(value) for name, value in table.items() if name in known}
-        except (ValueError, AttributeError, TypeError) as error:
+        except (ValueError, AttributeError, TypeError, LookupError) as error:
             raise UntrustedData("not metadata") from error
-        return cls(public_keys=keys, **texts)
+        return cls(public_keys=keys, interfaces=interfaces, **texts)
+
+
+def _interface(table: Mapping[str, Any]) -> Interface:
+    return Interface(
+        name=str(table["name"]),
+        mac=str(table["mac"]),
+        dhcp=table["dhcp"] is True,
+        addresses=tuple(map(str, table["addresses"])),
+        routes=tuple((str(route[0]), str(route[1])) for route in table["routes"]),
+        servers=tuple(map(str, table["servers"])),
+        domains=tuple(map(str, table["domains"])),
+    )
 
 
 def cleaned_keys(lines: Iterable[object]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from cloud_config.document.model import NamedText, Ntp
 from cloud_config.planning.actions import CommandUnit, LinkFile
+from cloud_config.planning.metadata import Interface
 from cloud_config.planning.share import Share, error, generated, total, verbatim
 from cloud_config.planning.unitnames import check_network
 from osmodel.faults import InvalidInput
@@ -30,6 +31,26 @@ def _network_file(item: NamedText) -> Share:
     except InvalidInput as fault:
         return error(f"network.units: {fault}", item.line)
     return Share(units=(made,), restarts=(networkd_restart(),))
+
+
+def platform_network(interfaces: Sequence[Interface]) -> Share:
+    """Files for the interfaces that the platform describes; the document's own go before them."""
+    made = [
+        generated(
+            f"/run/systemd/network/60-platform-{number}.network",
+            "platform.network",
+            NETWORK,
+            match=[(name, value) for name, value in _match(item) if value],
+            dhcp="yes" if item.dhcp else "no",
+            interface=item,
+        )
+        for number, item in enumerate(interfaces)
+    ]
+    return Share(units=tuple(made), restarts=(networkd_restart(),) if made else ())
+
+
+def _match(item: Interface) -> tuple[tuple[str, str], ...]:
+    return (("Name", item.name), ("MACAddress", item.mac))
 
 
 def networkd_restart() -> CommandUnit:

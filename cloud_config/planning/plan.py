@@ -37,7 +37,7 @@ from cloud_config.planning.files import (
     without_overwritten,
     written,
 )
-from cloud_config.planning.network import network, time_servers
+from cloud_config.planning.network import network, platform_network, time_servers
 from cloud_config.planning.options import Options
 from cloud_config.planning.quadlets import quadlets
 from cloud_config.planning.services import flannel, fleet
@@ -121,6 +121,7 @@ def _files_and_units(document: Document, facts: Facts) -> Share:
     return total(
         (
             network(document.network),
+            platform_network(facts.metadata.interfaces),
             units(coreos.units, facts),
             written(document.write_files),
             oem_release(options("oem", coreos.oem)),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from cloud_config.planning.metadata import Metadata, address, cleaned_keys
 from cloud_config.sources.jsonpath import at, items_at, text_at
-from cloud_config.sources.seed import Seed, given
+from cloud_config.sources.seed import Parts, Seed, apart, given
 from cloud_config.sources.service import Service
 
 
@@ -16,12 +16,15 @@ def read_service(service: Service) -> Seed | None:
 
     Raises:
         TransientFailure: no answer before the deadline.
-        InvalidInput: the user data is too long.
-        UntrustedData: the answer is broken, or a refusal.
     """
-    table = service.table("/metadata/v1.json")
+    parts = Parts()
+    table = parts.read(lambda: service.table("/metadata/v1.json"), None)
     if table is None:
-        return None
+        if not parts.problems:
+            return None
+        # The answer is broken as a whole; what matters most can be had by itself.
+        user_data = parts.read(lambda: apart(service.find("/metadata/v1/user-data")), None)
+        return Seed(Metadata(source="digitalocean"), user_data, problems=parts.problems)
     public, private = (at(table, "interfaces", kind, 0) for kind in ("public", "private"))
     metadata = Metadata(
         source="digitalocean",
@@ -33,5 +36,6 @@ def read_service(service: Service) -> Seed | None:
         public_ipv6=address(text_at(public, "ipv6", "ip_address"), 6),
         private_ipv6=address(text_at(private, "ipv6", "ip_address"), 6),
     )
-    user_data = at(table, "user_data")
-    return Seed(metadata, given(user_data.encode()) if isinstance(user_data, str) else None)
+    text = at(table, "user_data")
+    content = text.encode(errors="replace") if isinstance(text, str) else None
+    return Seed(metadata, parts.read(lambda: given(content), None), problems=parts.problems)

@@ -9,16 +9,18 @@ Source: Amazon EC2 User Guide, "Use the Instance Metadata Service".
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from cloud_config.planning.metadata import Metadata, address, cleaned_keys
-from cloud_config.sources.seed import Seed, given
+from cloud_config.sources.seed import Parts, Seed, given
 from cloud_config.sources.service import Refused, Service
 from osmodel.faults import UntrustedData
 
 _TOKEN = "/latest/api/token"  # noqa: S105 - the path of the service that gives one
 _LIFETIME = {"X-aws-ec2-metadata-token-ttl-seconds": "600"}
 _TOKEN_HEADER = "X-aws-ec2-metadata-token"  # noqa: S105 - the name of a header
+_TOKEN_FORM = re.compile(rb"[!-~]{1,4096}")  # fit for a header
 _DATA = "/latest/meta-data/"
 
 
@@ -31,20 +33,25 @@ def read_service(service: Service, *, allow_v1: bool) -> Seed:
 
     Raises:
         TransientFailure: no answer before the deadline.
-        InvalidInput: the user data is too long.
-        UntrustedData: no token and version 1 is not allowed, or a refusal.
+        UntrustedData: no token and version 1 is not allowed.
     """
     service = _with_token(service, allow_v1=allow_v1)
+    parts = Parts()
+    user_data = parts.read(lambda: given(service.find("/latest/user-data")), None)
+
+    def text(name: str) -> str:
+        return parts.read(lambda: service.text(_DATA + name), "")
+
     metadata = Metadata(
         source="ec2",
-        instance_id=service.text(_DATA + "instance-id"),
-        hostname=_first_word(service.text(_DATA + "local-hostname")),
-        public_keys=_keys(service),
-        private_ipv4=address(service.text(_DATA + "local-ipv4")),
-        public_ipv4=address(service.text(_DATA + "public-ipv4")),
-        public_ipv6=address(service.text(_DATA + "ipv6"), 6),
+        instance_id=text("instance-id"),
+        hostname=_first_word(text("local-hostname")),
+        public_keys=parts.read(lambda: _keys(service), ()),
+        private_ipv4=address(text("local-ipv4")),
+        public_ipv4=address(text("public-ipv4")),
+        public_ipv6=address(text("ipv6"), 6),
     )
-    return Seed(metadata, given(service.find("/latest/user-data")))
+    return Seed(metadata, user_data, problems=parts.problems)
 
 
 def _with_token(service: Service, *, allow_v1: bool) -> Service:
@@ -52,8 +59,9 @@ def _with_token(service: Service, *, allow_v1: bool) -> Service:
         answer = replace(service, headers=_LIFETIME).ask(_TOKEN, "PUT")
     except Refused:
         answer = None
-    if answer is not None:
-        return replace(service, headers={_TOKEN_HEADER: answer.body.decode("ascii", "replace")})
+    token = b"" if answer is None else answer.body.strip()
+    if _TOKEN_FORM.fullmatch(token):
+        return replace(service, headers={_TOKEN_HEADER: token.decode()})
     if not allow_v1:
         raise UntrustedData(
             "ec2: the metadata service gives no session token",

@@ -1,7 +1,7 @@
 """Go through this machine's sources until it is known what it shall be.
 
-A source that fails is reported and passed over: the next one may still make the
-machine reachable.
+A source that fails is reported and passed over, a part of one that fails as well:
+what is left, or the next source, may still make the machine reachable.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from cloud_config.planning.metadata import Metadata
 from cloud_config.sources import reading
 from cloud_config.sources.choosing import Source, Stage, sources_of, stage_of
 from cloud_config.sources.detect import Detected
-from cloud_config.sources.seed import Seed
+from cloud_config.sources.seed import Seed, decoded, described, given
 from cloud_config.sources.world import SourcesWorld
 from osmodel.faults import Fault
 
@@ -29,6 +29,8 @@ class Gathered:
         remarks: one line for each part that was there and is not used.
         waits_for: the source that has to be asked over the network first.
         is_forgetful: whether user data of an earlier start still count.
+        is_partial: whether metadata could not be read, so that the instance id is
+            only that of the machine.
     """
 
     metadata: Metadata
@@ -38,6 +40,7 @@ class Gathered:
     remarks: tuple[str, ...] = ()
     waits_for: Source | None = None
     is_forgetful: bool = False
+    is_partial: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -54,24 +57,44 @@ def gather(world: SourcesWorld, detected: Detected, stage: Stage) -> Gathered:
             break
         try:
             seed = reading.read(source, world, url=detected.url)
-            if seed is not None and seed.user_data is None and seed.url:
-                if stage is Stage.LOCAL:
-                    found = replace(found, waits_for=source)
-                    break
-                seed = replace(seed, user_data=reading.fetched(world, seed.url, source).user_data)
         except Fault as fault:
-            problem = f"{source}: {fault}" + (f" ({fault.hint})" if fault.hint else "")
-            found = replace(found, problems=(*found.problems, problem))
+            found = _with_problem(found, source, described(fault))
             continue
-        if seed is not None:
-            found = _with(found, source, seed)
+        if seed is None:
+            continue
+        if seed.user_data is None and seed.url:
+            if stage is Stage.LOCAL:
+                found = replace(found, waits_for=source)
+                break
+            seed = _with_document(seed, source, world)
+        found = _with(found, source, seed)
         if found.user_data is not None:
             break
+    is_partial = bool(found.problems) and not found.metadata.instance_id
     known = Metadata(instance_id=detected.instance_id)
-    return replace(found, metadata=found.metadata.completed_by(known))
+    return replace(found, metadata=found.metadata.completed_by(known), is_partial=is_partial)
+
+
+def _with_document(seed: Seed, source: Source, world: SourcesWorld) -> Seed:
+    """The seed with what is at its URL; a document that cannot be had leaves the metadata."""
+    try:
+        content = reading.fetched(world, seed.url, source).user_data
+        document = given(decoded(content or b"", seed.encoding, "what is at the URL"))
+    except Fault as fault:
+        return replace(seed, url="", problems=(*seed.problems, described(fault)))
+    return replace(seed, user_data=document)
+
+
+def _with_problem(found: Gathered, source: Source, text: str) -> Gathered:
+    named = text if text.startswith(f"{source}: ") else f"{source}: {text}"
+    return replace(found, problems=(*found.problems, named))
 
 
 def _with(found: Gathered, source: Source, seed: Seed) -> Gathered:
+    for problem in seed.problems:
+        found = _with_problem(found, source, problem)
+    if seed.problems and seed.is_empty:
+        return found
     has_document = seed.user_data is not None
     return replace(
         found,

@@ -13,11 +13,12 @@ from dataclasses import replace
 
 from cloud_config.planning.metadata import Metadata, address, cleaned_keys
 from cloud_config.sources.jsonpath import at, text_at
-from cloud_config.sources.seed import Seed, from_base64, given
+from cloud_config.sources.seed import Parts, Seed, apart, from_base64, given
 from cloud_config.sources.service import Service, parsed_object
 from osmodel.faults import UntrustedData
 
 _EVERYTHING = "/computeMetadata/v1/?recursive=true&alt=json"
+_USER_DATA = "/computeMetadata/v1/instance/attributes/user-data"
 _FLAVOR = "metadata-flavor"
 _KEY_USER = "core"
 
@@ -27,13 +28,18 @@ def read_service(service: Service) -> Seed:
 
     Raises:
         TransientFailure: no answer before the deadline.
-        InvalidInput: the user data is too long.
-        UntrustedData: another server answers, or the answer is broken.
+        UntrustedData: another server answers.
     """
-    answer = replace(service, headers={"Metadata-Flavor": "Google"}).ask(_EVERYTHING)
+    service = replace(service, headers={"Metadata-Flavor": "Google"})
+    answer = service.ask(_EVERYTHING)
     if answer is None or answer.headers.get(_FLAVOR, "").lower() != "google":
         raise UntrustedData("gce: what answers is not the metadata server")
-    tree = parsed_object(answer.body, "gce: metadata")
+    parts = Parts()
+    tree = parts.read(lambda: parsed_object(answer.body, "gce: metadata"), None)
+    if tree is None:
+        # The answer is broken as a whole; what matters most can be had by itself.
+        user_data = parts.read(lambda: apart(service.find(_USER_DATA)), None)
+        return Seed(Metadata(source="gce"), user_data, problems=parts.problems)
     interface = at(tree, "instance", "networkInterfaces", 0)
     metadata = Metadata(
         source="gce",
@@ -45,7 +51,8 @@ def read_service(service: Service) -> Seed:
         public_ipv6=address(text_at(interface, "ipv6AccessConfigs", 0, "externalIpv6"), 6),
         private_ipv6=address(text_at(interface, "ipv6", 0), 6),
     )
-    return Seed(metadata, given(_user_data(tree)))
+    user_data = parts.read(lambda: given(_user_data(tree)), None)
+    return Seed(metadata, user_data, problems=parts.problems)
 
 
 def _user_data(tree: object) -> bytes | None:

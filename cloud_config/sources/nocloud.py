@@ -10,19 +10,22 @@ Source: cloud-init 25.1, "NoCloud" data source.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import yaml
 
 from cloud_config.planning.metadata import Metadata, cleaned_keys
 from cloud_config.sources.jsonpath import at, items_at, text_at
-from cloud_config.sources.seed import LARGEST_USER_DATA, Seed, given
+from cloud_config.sources.seed import LARGEST_USER_DATA, Parts, Seed, given
 from hostio.disk.media import small_file
 from osmodel.faults import UntrustedData
 
 LABELS = ("cidata",)
-_LARGEST_METADATA = 256 << 10  # bytes
+LARGEST_METADATA = 256 << 10  # bytes
+Content = Callable[[], bytes | None]
 
 
 def read_directory(directory: Path, name: str = "nocloud") -> Seed | None:
@@ -31,22 +34,44 @@ def read_directory(directory: Path, name: str = "nocloud") -> Seed | None:
     Args:
         directory: of a mounted medium, or one on the state partition.
         name: of the source.
-
-    Raises:
-        HostFailure: a file cannot be read.
-        InvalidInput: the user data is too long.
-        UntrustedData: the metadata is not a YAML mapping.
     """
-    user_data = small_file(directory / "user-data", LARGEST_USER_DATA + 1)
-    metadata = small_file(directory / "meta-data", _LARGEST_METADATA)
-    if user_data is None and metadata is None:
+    seed = from_files(
+        lambda: small_file(directory / "user-data", LARGEST_USER_DATA + 1),
+        lambda: small_file(directory / "meta-data", LARGEST_METADATA),
+        name,
+    )
+    if seed is None:
         return None
+    parts = Parts()
     remarks = tuple(
         f"{name}: {other} is not read"
         for other in ("network-config", "vendor-data")
-        if given(small_file(directory / other, _LARGEST_METADATA)) is not None
+        if parts.read(partial(_is_there, directory / other), False)  # noqa: FBT003 - a value
     )
-    return Seed(parse_metadata(metadata or b"", name), given(user_data), remarks)
+    return replace(seed, remarks=remarks)
+
+
+def _is_there(file: Path) -> bool:
+    content = small_file(file, LARGEST_METADATA)
+    return content is not None and bool(content.strip())
+
+
+def from_files(user_data: Content, metadata: Content, name: str) -> Seed | None:
+    """The seed in two files of NoCloud's form, or ``None`` if neither is there.
+
+    Args:
+        user_data: reads the one.
+        metadata: reads the other.
+        name: of the source.
+    """
+    parts = Parts()
+    content = parts.read(user_data, None)
+    described = parts.read(metadata, None)
+    if content is None and described is None and not parts.problems:
+        return None
+    kept = parts.read(lambda: given(content), None)
+    said = parts.read(lambda: parse_metadata(described or b"", name), Metadata(source=name))
+    return Seed(said, kept, problems=parts.problems)
 
 
 def parse_metadata(content: bytes, name: str) -> Metadata:

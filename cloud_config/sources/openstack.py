@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from cloud_config.planning.metadata import Metadata, address, cleaned_keys
 from cloud_config.sources.jsonpath import at, items_at, text_at
-from cloud_config.sources.seed import Seed, given
+from cloud_config.sources.seed import Parts, Seed, given
 from cloud_config.sources.service import Service, parsed_object
 from hostio.disk.media import small_file
 
@@ -29,14 +30,11 @@ Files = Callable[[str], bytes | None]
 
 
 def read_directory(directory: Path) -> Seed | None:
-    """The seed on a mounted config drive, or ``None`` if it has none.
-
-    Raises:
-        HostFailure: a file cannot be read.
-        InvalidInput: the user data is too long.
-        UntrustedData: a JSON file is broken.
-    """
-    return _seed(lambda name: small_file(directory / _LATEST / name, _LARGEST), "config-drive")
+    """The seed on a mounted config drive, or ``None`` if it has none."""
+    parts = Parts()
+    return _seed(
+        lambda name: small_file(directory / _LATEST / name, _LARGEST), "config-drive", parts
+    )
 
 
 def read_service(service: Service) -> Seed | None:
@@ -44,33 +42,44 @@ def read_service(service: Service) -> Seed | None:
 
     Raises:
         TransientFailure: no answer before the deadline.
-        InvalidInput: the user data is too long.
-        UntrustedData: an answer is broken, or a refusal.
     """
-    seed = _seed(lambda name: service.find(f"/{_LATEST}/{name}"), "openstack")
+    parts = Parts()
+    seed = _seed(lambda name: service.find(f"/{_LATEST}/{name}"), "openstack", parts)
     if seed is None:
         return None
+
+    def text(name: str) -> str:
+        return parts.read(lambda: service.text(f"/latest/meta-data/{name}"), "")
+
     ec2 = Metadata(
-        private_ipv4=address(service.text("/latest/meta-data/local-ipv4")),
-        public_ipv4=address(service.text("/latest/meta-data/public-ipv4")),
+        private_ipv4=address(text("local-ipv4")), public_ipv4=address(text("public-ipv4"))
     )
-    return Seed(seed.metadata.completed_by(ec2), seed.user_data)
+    metadata = seed.metadata.completed_by(ec2)
+    return replace(seed, metadata=metadata, problems=parts.problems)
 
 
-def _seed(files: Files, name: str) -> Seed | None:
-    user_data, described = files("user_data"), files("meta_data.json")
-    if user_data is None and described is None:
+def _seed(files: Files, name: str, parts: Parts) -> Seed | None:
+    content = parts.read(lambda: files("user_data"), None)
+    user_data = parts.read(lambda: given(content), None)
+    described = parts.read(lambda: files("meta_data.json"), None)
+    if content is None and described is None and not parts.problems:
         return None
-    table = {} if described is None else parsed_object(described, f"{name}: meta_data.json")
-    network = files("network_data.json")
-    networks = {} if network is None else parsed_object(network, f"{name}: network_data.json")
+
+    def table(content: bytes | None, file: str) -> Mapping[str, object]:
+        # A file without anything in it says nothing, and that is no mistake.
+        said = given(content)
+        return {} if said is None else parsed_object(said, f"{name}: {file}")
+
+    nothing: Mapping[str, object] = {}
+    said = parts.read(lambda: table(described, "meta_data.json"), nothing)
+    networks = parts.read(lambda: table(files("network_data.json"), "network_data.json"), nothing)
     metadata = Metadata(
         source=name,
-        instance_id=text_at(table, "uuid"),
-        hostname=text_at(table, "hostname") or text_at(table, "name"),
-        public_keys=_keys(at(table, "public_keys")),
+        instance_id=text_at(said, "uuid"),
+        hostname=text_at(said, "hostname") or text_at(said, "name"),
+        public_keys=_keys(at(said, "public_keys")),
     )
-    return Seed(metadata.completed_by(_addresses(networks)), given(user_data))
+    return Seed(metadata.completed_by(_addresses(networks)), user_data, problems=parts.problems)
 
 
 def _keys(value: object) -> tuple[str, ...]:

@@ -18,12 +18,12 @@ from cloud_config.sources import (
     vmware,
 )
 from cloud_config.sources.choosing import Source
-from cloud_config.sources.seed import LARGEST_USER_DATA, Seed, given
+from cloud_config.sources.seed import LARGEST_USER_DATA, Parts, Seed, given
 from cloud_config.sources.service import Service
 from cloud_config.sources.world import SourcesWorld
 from hostio.disk.media import small_file
 from hostio.net.fetch import ResumingStream, shown
-from osmodel.faults import HostFailure, InvalidInput
+from osmodel.faults import Fault, HostFailure, InvalidInput
 
 USER_DATA_CREDENTIAL = "cloud-config.user-data"
 METADATA_CREDENTIAL = "cloud-config.meta-data"
@@ -69,14 +69,14 @@ def fetched(world: SourcesWorld, url: str, source: Source) -> Seed:
 
 
 def _credential(world: SourcesWorld) -> Seed | None:
-    if world.credentials is None:
+    directory = world.credentials
+    if directory is None:
         return None
-    user_data = small_file(world.credentials / USER_DATA_CREDENTIAL, LARGEST_USER_DATA + 1)
-    described = small_file(world.credentials / METADATA_CREDENTIAL, LARGEST_USER_DATA)
-    if user_data is None and described is None:
-        return None
-    metadata = nocloud.parse_metadata(described or b"", Source.CREDENTIAL)
-    return Seed(metadata, given(user_data))
+    return nocloud.from_files(
+        lambda: small_file(directory / USER_DATA_CREDENTIAL, LARGEST_USER_DATA + 1),
+        lambda: small_file(directory / METADATA_CREDENTIAL, nocloud.LARGEST_METADATA),
+        Source.CREDENTIAL,
+    )
 
 
 def _nocloud(world: SourcesWorld) -> Seed | None:
@@ -109,6 +109,7 @@ def _service(world: SourcesWorld) -> Service:
 
 
 def _azure(world: SourcesWorld) -> Seed | None:
+    parts = Parts()
     medium = None
     for node in world.media.optical():
         try:
@@ -116,7 +117,14 @@ def _azure(world: SourcesWorld) -> Seed | None:
                 medium = medium or azure.read_directory(directory)
         except HostFailure:
             continue  # an empty drive
-    return azure.combined(medium, azure.read_service(_service(world)))
+    try:
+        service = azure.read_service(_service(world))
+    except Fault as fault:
+        if medium is None:
+            raise
+        parts.note(fault)
+        service = None
+    return azure.combined(medium, service, parts.problems)
 
 
 def _ec2(world: SourcesWorld) -> Seed:
@@ -134,12 +142,14 @@ def _boot_partition(world: SourcesWorld) -> Seed | None:
 
 
 def _boot_files(directory: Path) -> Seed | None:
-    contents = (small_file(directory / name, LARGEST_USER_DATA + 1) for name in BOOT_FILES)
-    user_data = next((content for content in contents if given(content)), None)
-    described = small_file(directory / "meta-data", LARGEST_USER_DATA)
-    if user_data is None and described is None:
-        return None
-    return Seed(nocloud.parse_metadata(described or b"", Source.BOOT_PARTITION), user_data)
+    def user_data() -> bytes | None:
+        contents = (small_file(directory / name, LARGEST_USER_DATA + 1) for name in BOOT_FILES)
+        return next((content for content in contents if content and content.strip()), None)
+
+    described = directory / "meta-data"
+    return nocloud.from_files(
+        user_data, lambda: small_file(described, nocloud.LARGEST_METADATA), Source.BOOT_PARTITION
+    )
 
 
 def _state(world: SourcesWorld) -> Seed | None:

@@ -1,34 +1,29 @@
 """VMware: variables that the host keeps for the guest ("guestinfo").
 
-In this order: ``guestinfo.coreos.config.data`` as coreos-cloudinit reads it,
-then ``guestinfo.userdata`` as cloud-init does; each may have an encoding in a
-variable of the same name with ``.data.encoding`` or ``.encoding``. Metadata is
-``guestinfo.metadata`` (JSON or YAML) and ``guestinfo.coreos.config.url`` is a
-place to fetch the document from. What an OVF deployment sets is read from
-``guestinfo.ovfEnv``.
+A variable is one of the host, or a property of the same name with ``guestinfo.``
+before it that an OVF deployment sets, found in ``guestinfo.ovfEnv``. User data in
+this order: ``coreos.config.data`` as coreos-cloudinit reads it, what is at
+``coreos.config.url``, ``userdata`` as cloud-init does, the property
+``user-data``; each may have an encoding in a variable with ``.encoding`` behind.
+Metadata is ``hostname`` and ``interface.N.*`` of coreos-cloudinit, ``metadata``
+(JSON or YAML) of cloud-init, and properties.
 
 Source: coreos-cloudinit, datasource/vmware; cloud-init 25.1, "VMware".
 """
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from cloud_config.planning.metadata import Metadata, address, cleaned_keys
+from cloud_config.sources import vmwarenetwork
 from cloud_config.sources.jsonpath import at, text_at
 from cloud_config.sources.nocloud import parsed_yaml
-from cloud_config.sources.seed import LARGEST_USER_DATA, Seed, from_base64, given
+from cloud_config.sources.seed import Parts, Seed, decoded, from_base64, given
 from hostio.net.guestrpc import GuestVariables
-from osmodel.faults import InvalidInput, UntrustedData
-
-_NAMES = (
-    ("coreos.config.data", "coreos.config.data.encoding"),
-    ("userdata", "userdata.encoding"),
-)
-_BASE64 = frozenset({"b64", "base64", "gz+b64", "gzip+b64", "gz+base64", "gzip+base64"})
-_GZIP = frozenset({"gz", "gzip", "gz+b64", "gzip+b64", "gz+base64", "gzip+base64"})
+from osmodel.faults import UntrustedData
 
 
 def read_variables(variables: GuestVariables) -> Seed | None:
@@ -37,64 +32,86 @@ def read_variables(variables: GuestVariables) -> Seed | None:
     Raises:
         HostFailure: this machine cannot ask its host.
         TransientFailure: the host does not answer.
-        InvalidInput: the user data is too long.
-        UntrustedData: a variable is not in its encoding.
     """
-    user_data = _user_data(variables)
-    described = variables.find("metadata")
-    environment = _ovf_properties(variables.find("ovfEnv") or "")
-    url = (variables.find("coreos.config.url") or "").strip()
-    if user_data is None and described is None and not environment and not url:
+    text = variables.find("ovfEnv") or ""
+    parts = Parts()
+    nothing: Mapping[str, str] = {}
+    properties = parts.read(lambda: _ovf_properties(text), nothing)
+    known = _Variables(variables, properties)
+    user_data = parts.read(lambda: _encoded(known, "coreos.config.data"), None)
+    url = known.find("coreos.config.url") if user_data is None else ""
+    if user_data is None and not url:
+        user_data = parts.read(lambda: _encoded(known, "userdata"), None)
+    if user_data is None and not url:
+        user_data = parts.read(lambda: _property(properties), None)
+    metadata = _metadata(known, parts)
+    if user_data is None and not url and metadata == Metadata(source="vmware"):
+        return Seed(metadata, problems=parts.problems) if parts.problems else None
+    kept = parts.read(lambda: given(user_data), None)
+    encoding = known.find("coreos.config.data.encoding") if url else ""
+    return Seed(metadata, kept, problems=parts.problems, url=url, encoding=encoding)
+
+
+@dataclass(frozen=True, slots=True)
+class _Variables:
+    """Variables of the host, and those that an OVF deployment set."""
+
+    host: GuestVariables
+    properties: Mapping[str, str]
+
+    def find(self, name: str) -> str:
+        """A value; empty if it is not set."""
+        for value in (self.host.find(name), self.properties.get(f"guestinfo.{name}")):
+            if value is not None and value.strip(" -\n"):  # hosts blank a value as "---"
+                return value.strip() if "\n" not in value.strip() else value
+        return ""
+
+
+def _encoded(known: _Variables, name: str) -> bytes | None:
+    value = known.find(name)
+    if not value:
         return None
-    if user_data is None:
-        user_data = _ovf_user_data(environment)
-    encoding = variables.find("metadata.encoding") or ""
-    table = parsed_yaml(_decoded(described or "", encoding, "metadata"), "vmware: metadata")
+    encoding = known.find(f"{name}.encoding")
+    return decoded(value.encode(errors="replace"), encoding, f"vmware: {name}")
+
+
+def _property(properties: Mapping[str, str]) -> bytes | None:
+    text = properties.get("user-data")
+    return None if text is None else from_base64(text, "vmware: ovfEnv user-data")
+
+
+def _metadata(known: _Variables, parts: Parts) -> Metadata:
+    nothing: Mapping[str, object] = {}
+    table = parts.read(lambda: _table(known), nothing)
+    given_interfaces = vmwarenetwork.read_interfaces(known.find, parts)
+    addresses = given_interfaces.addresses
     metadata = Metadata(
         source="vmware",
-        instance_id=text_at(table, "instance-id") or environment.get("instance-id", ""),
-        hostname=text_at(table, "local-hostname") or environment.get("hostname", ""),
-        public_keys=cleaned_keys(_key_lines(table, environment)),
+        instance_id=text_at(table, "instance-id") or known.properties.get("instance-id", ""),
+        hostname=known.find("hostname")
+        or text_at(table, "local-hostname")
+        or known.properties.get("hostname", ""),
+        public_keys=cleaned_keys(_key_lines(table, known.properties)),
         private_ipv4=address(text_at(table, "local-ipv4")),
+        interfaces=given_interfaces.interfaces,
     )
-    return Seed(metadata, given(user_data), url=url)
+    return addresses.completed_by(metadata)
 
 
-def _user_data(variables: GuestVariables) -> bytes | None:
-    for name, encoding in _NAMES:
-        value = variables.find(name)
-        if value is not None and value.strip(" -\n"):  # hosts blank a value as "---"
-            return _decoded(value, variables.find(encoding) or "", name)
-    return None
+def _table(known: _Variables) -> Mapping[str, object]:
+    value = known.find("metadata")
+    if not value:
+        return {}
+    content = decoded(value.encode(), known.find("metadata.encoding"), "vmware: metadata")
+    return parsed_yaml(content, "vmware: metadata")
 
 
-def _key_lines(table: Mapping[str, object], environment: Mapping[str, str]) -> list[str]:
+def _key_lines(table: Mapping[str, object], properties: Mapping[str, str]) -> list[str]:
     value = at(table, "public-keys-data") or at(table, "public-keys")
     if isinstance(value, list):
         return [str(line) for line in value]
-    text = value if isinstance(value, str) else environment.get("public-keys", "")
+    text = value if isinstance(value, str) else properties.get("public-keys", "")
     return text.splitlines()
-
-
-def _decoded(value: str, encoding: str, name: str) -> bytes:
-    kind = encoding.strip().lower()
-    if kind and kind not in _BASE64 | _GZIP:
-        raise UntrustedData(f"vmware: {name}: unknown encoding {kind[:20]!r}")
-    content = from_base64(value, f"vmware: {name}") if kind in _BASE64 else value.encode()
-    return _unpacked(content, name) if kind in _GZIP else content
-
-
-def _unpacked(content: bytes, name: str) -> bytes:
-    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    try:
-        plain = unpacker.decompress(content, LARGEST_USER_DATA + 1)
-    except zlib.error as error:
-        raise UntrustedData(f"vmware: {name}: not gzip") from error
-    if len(plain) > LARGEST_USER_DATA:
-        raise InvalidInput(f"vmware: {name}: unpacks to more than {LARGEST_USER_DATA} bytes")
-    if not unpacker.eof:
-        raise UntrustedData(f"vmware: {name}: gzip that ends early")
-    return plain
 
 
 def _ovf_properties(text: str) -> Mapping[str, str]:
@@ -112,12 +129,3 @@ def _ovf_properties(text: str) -> Mapping[str, str]:
             if named.get("value"):
                 found[named.get("key", "")] = named["value"]
     return found
-
-
-def _ovf_user_data(environment: Mapping[str, str]) -> bytes | None:
-    coreos = environment.get("guestinfo.coreos.config.data")
-    if coreos:
-        encoding = environment.get("guestinfo.coreos.config.data.encoding", "")
-        return _decoded(coreos, encoding, "ovfEnv")
-    text = environment.get("user-data")
-    return None if text is None else from_base64(text, "vmware: ovfEnv user-data")

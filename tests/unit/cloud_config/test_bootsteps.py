@@ -215,11 +215,30 @@ def test_a_source_that_failed_keeps_what_another_document_wrote(start: Start) ->
     oem = start.root / "usr" / "share" / "oem"
     oem.mkdir(parents=True)
     (oem / "cloud-config.yml").write_bytes(b"#cloud-config\nhostname: image\n")
-    start.insert("seed", user_data=GREETING, meta_data=b"- broken\n")
+    start.insert("seed", meta_data=b"- broken\n")
+    (start.root / "seed" / "user-data").unlink()
     start.run(Stage.LOCAL)
     assert start.machine.name.name == "image"
     assert start.files["/etc/greeting"] == b"hello"
     assert any("nocloud" in error for error in start.report.errors)
+
+
+def test_broken_metadata_leave_the_machine_the_one_it_was(start: Start) -> None:
+    script = b"#!/bin/sh\n"
+    start.insert("seed", user_data=script, meta_data=b"instance-id: i-1\n")
+    start.run(Stage.LOCAL)
+    start.insert("seed", user_data=script, meta_data=b"- broken\n")
+    start.machine.restart()
+    start.machine.world.once("i-1", script_name(start)).write("")
+    start.run(Stage.LOCAL)
+    assert start.report.instance_id == "i-1"
+    assert not start.machine.units.active
+    assert any("meta-data" in error for error in start.report.errors)
+
+
+def script_name(start: Start) -> str:
+    (name,) = (name for _, name in start.machine.once if name.endswith(".ended"))
+    return name
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Which sources a machine has, and what becomes of them together."""
 
+import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -160,12 +161,38 @@ def test_metadata_without_user_data_goes_with_the_next_user_data(tmp_path: Path)
     assert found.metadata.instance_id == "i-1"
 
 
-def test_a_source_that_fails_is_told_and_passed_over(tmp_path: Path) -> None:
+def test_a_source_that_fails_is_reported_and_passed_over(tmp_path: Path) -> None:
     document = image_file(tmp_path)
+    media = nocloud(tmp_path, None, "- no mapping")
+    found = gathered(source_world(tmp_path, media=media))
+    assert (found.user_data, found.source) == (document, "image")
+    assert found.problems == ("nocloud: meta-data: not a YAML mapping",)
+
+
+def test_broken_metadata_do_not_cost_the_user_data(tmp_path: Path) -> None:
+    image_file(tmp_path)
     media = nocloud(tmp_path, USER_DATA, "- no mapping")
     found = gathered(source_world(tmp_path, media=media))
-    assert found.user_data == document
-    assert found.problems == ("nocloud: nocloud: meta-data: not a YAML mapping",)
+    assert (found.user_data, found.source) == (USER_DATA, "nocloud")
+    assert found.problems == ("nocloud: meta-data: not a YAML mapping",)
+    assert found.is_partial
+
+
+def test_a_document_that_cannot_be_fetched_does_not_cost_the_metadata(tmp_path: Path) -> None:
+    firmware(tmp_path, sys_vendor="VMware, Inc.")
+    variables = {"coreos.config.url": "http://x/missing", "hostname": "one"}
+    world = source_world(tmp_path, variables=variables, fetcher=offering({}))
+    found = gathered(world, Stage.NETWORK)
+    assert found.metadata.hostname == "one"
+    assert found.problems[0].startswith("vmware: ")
+
+
+def test_a_document_at_a_url_may_be_packed(tmp_path: Path) -> None:
+    firmware(tmp_path, sys_vendor="VMware, Inc.")
+    variables = {"coreos.config.url": "http://x/y", "coreos.config.data.encoding": "base64"}
+    packed = {"http://x/y": base64.b64encode(USER_DATA)}
+    world = source_world(tmp_path, variables=variables, fetcher=offering(packed))
+    assert gathered(world, Stage.NETWORK).user_data == USER_DATA
 
 
 def test_there_is_always_an_instance(tmp_path: Path) -> None:

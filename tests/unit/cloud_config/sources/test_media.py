@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from cloud_config.planning.metadata import Interface, Metadata
 from cloud_config.sources.choosing import Source
 from cloud_config.sources.detect import detect
 from cloud_config.sources.reading import read
 from cloud_config.sources.seed import Seed
 from hostio.net.fetch import NotFound
 from hostio.net.guestrpc import VsockVariables
-from osmodel.faults import Fault, HostFailure, InvalidInput, UntrustedData
+from osmodel.faults import InvalidInput
 from tests.fakes.fetcher import RamFetcher
 from tests.fakes.media import Shelf
 from tests.fakes.metadata.platforms import KEY, METADATA_JSON, NETWORK_JSON, USER_DATA
@@ -56,9 +57,11 @@ def test_little_metadata_is_enough(metadata: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("metadata", ["- a list", "a: [", "\x00", "text", "a: &x [*x, *x]\n- b"])
-def test_metadata_that_is_no_mapping_is_refused(metadata: str, tmp_path: Path) -> None:
-    with pytest.raises(UntrustedData, match="meta-data"):
-        nocloud(tmp_path, userXdata=USER_DATA, metaXdata=metadata)
+def test_broken_metadata_does_not_cost_the_user_data(metadata: str, tmp_path: Path) -> None:
+    seed = nocloud(tmp_path, userXdata=USER_DATA, metaXdata=metadata)
+    assert seed is not None
+    assert seed.user_data == USER_DATA
+    assert "meta-data" in seed.problems[0]
 
 
 @pytest.mark.parametrize(
@@ -97,14 +100,19 @@ def test_a_link_on_a_medium_leads_nowhere(tmp_path: Path) -> None:
     secret.write_text("root:*:")
     medium = files(tmp_path / "medium", metaXdata="")
     (medium / "user-data").symlink_to(secret)
-    with pytest.raises(HostFailure, match="is a link"):
-        read(Source.NOCLOUD, source_world(tmp_path, media=Shelf({"cidata": medium})))
+    seed = read(Source.NOCLOUD, source_world(tmp_path, media=Shelf({"cidata": medium})))
+    assert seed is not None
+    assert seed.user_data is None
+    assert "is a link" in seed.problems[0]
 
 
-def test_a_directory_in_place_of_user_data_is_a_fault(tmp_path: Path) -> None:
-    (tmp_path / "medium" / "user-data").mkdir(parents=True)
-    with pytest.raises(HostFailure):
-        read(Source.NOCLOUD, source_world(tmp_path, media=Shelf({"cidata": tmp_path / "medium"})))
+def test_a_directory_in_place_of_user_data_does_not_cost_the_keys(tmp_path: Path) -> None:
+    medium = files(tmp_path / "medium", metaXdata=f"public-keys: {KEY}")
+    (medium / "user-data").mkdir()
+    seed = read(Source.NOCLOUD, source_world(tmp_path, media=Shelf({"cidata": medium})))
+    assert seed is not None
+    assert seed.problems
+    assert seed.metadata.public_keys == (KEY,)
 
 
 def config_drive(tmp_path: Path, **contents: bytes | str) -> Seed | None:
@@ -142,10 +150,37 @@ def test_a_config_drive_without_its_folder_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["meta_data.json", "network_data.json"])
-def test_a_broken_config_drive_is_said_to_be_broken(name: str, tmp_path: Path) -> None:
+def test_a_broken_config_drive_still_has_its_user_data(name: str, tmp_path: Path) -> None:
     contents: dict[str, bytes | str] = {"meta_data.json": "{}", "user_data": USER_DATA, name: "{"}
-    with pytest.raises(UntrustedData, match=name):
-        config_drive(tmp_path, **contents)
+    seed = config_drive(tmp_path, **contents)
+    assert seed is not None
+    assert seed.user_data == USER_DATA
+    assert name in seed.problems[0]
+
+
+@pytest.mark.parametrize("name", ["meta_data.json", "network_data.json"])
+def test_an_empty_file_of_a_config_drive_says_nothing(name: str, tmp_path: Path) -> None:
+    contents: dict[str, bytes | str] = {"meta_data.json": "{}", "user_data": USER_DATA, name: ""}
+    seed = config_drive(tmp_path, **contents)
+    assert seed is not None
+    assert (seed.user_data, seed.problems) == (USER_DATA, ())
+
+
+def test_a_broken_credential_of_metadata_still_has_user_data(tmp_path: Path) -> None:
+    (tmp_path / "cloud-config.user-data").write_bytes(USER_DATA)
+    (tmp_path / "cloud-config.meta-data").write_text("- broken")
+    seed = read(Source.CREDENTIAL, source_world(tmp_path, credentials=tmp_path))
+    assert seed is not None
+    assert seed.user_data == USER_DATA
+    assert seed.problems
+
+
+def test_a_broken_boot_partition_still_has_user_data(tmp_path: Path) -> None:
+    boot = files(tmp_path / "boot", userXdata=USER_DATA, metaXdata="a: [")
+    seed = read(Source.BOOT_PARTITION, source_world(tmp_path, media=Shelf(boot=boot)))
+    assert seed is not None
+    assert seed.user_data == USER_DATA
+    assert seed.problems
 
 
 def test_a_credential_gives_user_data(tmp_path: Path) -> None:
@@ -271,21 +306,106 @@ def test_a_vmware_host_may_name_a_url(tmp_path: Path) -> None:
         {"userdata": CODED, "userdata_encoding": "gz+b64"},
         {"userdata": PACKED[: len(PACKED) // 2 // 4 * 4], "userdata_encoding": "gz+b64"},
         {"userdata": "x", "userdata_encoding": "rot13"},
-        {"ovfEnv": "<broken"},
-        {"metadata": "- list"},
     ],
 )
-def test_a_broken_variable_is_said_to_be_broken(
+def test_broken_user_data_do_not_cost_the_metadata(
     variables: Mapping[str, str], tmp_path: Path
 ) -> None:
-    with pytest.raises(UntrustedData, match="vmware"):
-        vmware(tmp_path, **variables)
+    seed = vmware(tmp_path, **variables, hostname="one")
+    assert seed is not None
+    assert (seed.user_data, seed.metadata.hostname) == (None, "one")
+    assert seed.problems[0].startswith("vmware: userdata: ")
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"ovfEnv": "<broken"},
+        {"metadata": "- list"},
+        {"metadata": "%%%", "metadata_encoding": "base64"},
+        {"interface_0_name": "eth0", "interface_0_ip_0_address": "10.0.0.1"},
+        {"interface_0_mac": "no mac"},
+        {"interface_0_name": "eth0", "interface_0_role": "other"},
+        {"dns_server_0": "x", "interface_0_name": "eth0"},
+    ],
+)
+def test_a_broken_variable_does_not_cost_the_user_data(
+    variables: Mapping[str, str], tmp_path: Path
+) -> None:
+    seed = vmware(tmp_path, **variables, userdata=CODED, userdata_encoding="base64")
+    assert seed is not None
+    assert seed.user_data == USER_DATA
+    assert len(seed.problems) == 1
+    assert seed.problems[0].startswith("vmware: ")
 
 
 def test_a_small_variable_does_not_fill_the_memory(tmp_path: Path) -> None:
     bomb = base64.b64encode(gzip.compress(bytes(64 << 20))).decode()
-    with pytest.raises(Fault, match="more than 1048576"):
-        vmware(tmp_path, userdata=bomb, userdata_encoding="gz+b64")
+    seed = vmware(tmp_path, userdata=bomb, userdata_encoding="gz+b64")
+    assert seed is not None
+    assert "more than 1048576" in seed.problems[0]
+
+
+INTERFACE = {
+    "interface_0_name": "ens*",
+    "interface_0_mac": "00:50:56:AB:CD:EF",
+    "interface_0_dhcp": "no",
+    "interface_0_role": "private",
+    "interface_0_ip_0_address": "10.4.0.2/24",
+    "interface_0_ip_1_address": "fd00::2/64",
+    "interface_0_route_0_gateway": "10.4.0.1",
+    "interface_0_route_0_destination": "0.0.0.0/0",
+    "interface_1_name": "ens224",
+    "interface_1_dhcp": "yes",
+    "dns_server_0": "192.0.2.53",
+    "dns_server_1": "2001:db8::53",
+    "dns_domain_0": "example.com",
+}
+
+
+def test_a_vmware_host_describes_the_network(tmp_path: Path) -> None:
+    seed = vmware(tmp_path, hostname="one", **INTERFACE)
+    assert seed is not None
+    assert not seed.problems
+    metadata = seed.metadata
+    assert (metadata.hostname, metadata.private_ipv4) == ("one", "10.4.0.2")
+    assert metadata.private_ipv6 == "fd00::2"
+    first, second = metadata.interfaces
+    assert first == Interface(
+        name="ens*",
+        mac="00:50:56:ab:cd:ef",
+        addresses=("10.4.0.2/24", "fd00::2/64"),
+        routes=(("0.0.0.0/0", "10.4.0.1"),),
+        servers=("192.0.2.53", "2001:db8::53"),
+        domains=("example.com",),
+    )
+    assert (second.name, second.dhcp, second.servers) == ("ens224", True, first.servers)
+    assert Metadata.from_json(metadata.as_json()) == metadata
+
+
+def ovf(**properties: str) -> str:
+    lines = "".join(
+        f'<Property oe:key="guestinfo.{name.replace("_", ".")}" oe:value="{value}"/>'
+        for name, value in properties.items()
+    )
+    return (
+        '<Environment xmlns="http://schemas.dmtf.org/ovf/environment/1" '
+        'xmlns:oe="http://schemas.dmtf.org/ovf/environment/1">'
+        f"<PropertySection>{lines}</PropertySection></Environment>"
+    )
+
+
+def test_an_ovf_deployment_may_set_the_same_variables(tmp_path: Path) -> None:
+    by_host = vmware(tmp_path, hostname="one", **INTERFACE)
+    by_property = vmware(tmp_path, ovfEnv=ovf(hostname="one", **INTERFACE))
+    assert by_property == by_host
+
+
+def test_an_ovf_deployment_may_name_a_url(tmp_path: Path) -> None:
+    environment = ovf(coreos_config_url="https://config.example/x")
+    seed = vmware(tmp_path, ovfEnv=environment, coreos_config_data_encoding="base64")
+    assert seed is not None
+    assert (seed.url, seed.encoding) == ("https://config.example/x", "base64")
 
 
 def test_an_ovf_deployment_gives_its_properties(tmp_path: Path) -> None:

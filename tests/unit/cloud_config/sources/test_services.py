@@ -12,7 +12,7 @@ from cloud_config.sources.choosing import Source
 from cloud_config.sources.reading import read
 from cloud_config.sources.seed import Seed
 from cloud_config.sources.settings import Settings
-from osmodel.faults import InvalidInput, TransientFailure, UntrustedData
+from osmodel.faults import TransientFailure, UntrustedData
 from tests.fakes.media import Shelf
 from tests.fakes.metadata.platforms import (
     KEY,
@@ -146,9 +146,53 @@ def test_binary_user_data_is_not_touched(source: Source, tmp_path: Path) -> None
     assert seed_of(source, platforms[source], tmp_path).user_data == packed
 
 
-def test_user_data_of_more_than_a_mebibyte_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="at most 1048576"):
-        seed_of(Source.EC2, Ec2(user_data=b"x" * ((1 << 20) + 1)), tmp_path)
+def test_user_data_of_more_than_a_mebibyte_cost_themselves_alone(tmp_path: Path) -> None:
+    seed = seed_of(Source.EC2, Ec2(user_data=b"x" * ((1 << 20) + 1)), tmp_path)
+    assert seed.user_data is None
+    assert "at most 1048576" in seed.problems[0]
+    assert seed.metadata.public_keys == (KEY,)
+
+
+USER_DATA_ALONE = {
+    Source.AZURE: ("/metadata/instance/compute/userData", base64.b64encode(USER_DATA)),
+    Source.DIGITALOCEAN: ("/metadata/v1/user-data", USER_DATA),
+    Source.EC2: ("/latest/user-data", USER_DATA),
+    Source.GCE: ("/computeMetadata/v1/instance/attributes/user-data", USER_DATA),
+    Source.HETZNER: ("/hetzner/v1/userdata", USER_DATA),
+    Source.OPENSTACK: ("/openstack/latest/user_data", USER_DATA),
+}
+
+
+@pytest.mark.parametrize("broken", [b"{", b"", b"\xff", b"<html>hello</html>", b"[]"])
+@pytest.mark.parametrize("source", SERVICES)
+def test_broken_metadata_do_not_cost_the_user_data(
+    source: Source, broken: bytes, tmp_path: Path
+) -> None:
+    place, content = USER_DATA_ALONE[source]
+
+    def answer(asked: Asked) -> Reply:
+        body = content if asked.path.startswith(place) else broken
+        body = b"token" if asked.path.endswith("/token") else body
+        return Reply(200, body, {"Metadata-Flavor": "Google"})
+
+    assert seed_of(source, answer, tmp_path).user_data == USER_DATA
+
+
+@pytest.mark.parametrize("source", [Source.EC2, Source.HETZNER, Source.OPENSTACK])
+@pytest.mark.parametrize("status", [500, 403])
+def test_metadata_that_are_refused_do_not_cost_the_user_data(
+    source: Source, status: int, tmp_path: Path
+) -> None:
+    place, content = USER_DATA_ALONE[source]
+
+    def answer(asked: Asked) -> Reply:
+        if asked.path.endswith("/token"):
+            return found("token")
+        return found(content) if asked.path.startswith(place) else Reply(status)
+
+    seed = seed_of(source, answer, tmp_path, Settings(deadline_s=20))
+    assert seed.user_data == USER_DATA
+    assert seed.problems
 
 
 # --- what only one platform does
@@ -176,6 +220,12 @@ def test_ec2_without_tokens_is_asked_if_allowed(tmp_path: Path) -> None:
     old = Ec2(tokens=False, required=False)
     seed = seed_of(Source.EC2, old, tmp_path, Settings(allow_imds_v1=True))
     assert seed.user_data == USER_DATA
+
+
+@pytest.mark.parametrize("token", [b"", b"\xff", b"a\r\nHost: x", b"a b"])
+def test_a_token_that_is_none_is_not_sent(token: bytes, tmp_path: Path) -> None:
+    with pytest.raises(UntrustedData, match="no session token"):
+        seed_of(Source.EC2, lambda _: found(token), tmp_path)
 
 
 def test_a_disabled_ec2_service_is_not_asked_for_five_minutes(tmp_path: Path) -> None:
@@ -243,18 +293,31 @@ def test_azure_custom_data_goes_before_user_data(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"<a>", b"\xff\xfe\x00", b"<?xml version='1.0'?><a>&b;</a>"]
 )
-def test_a_broken_azure_medium_is_said_to_be_broken(content: bytes, tmp_path: Path) -> None:
+def test_a_broken_azure_medium_does_not_cost_the_service(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "ovf-env.xml").write_bytes(content)
-    world = source_world(tmp_path, media=Shelf(drives=[tmp_path]))
-    with pytest.raises(UntrustedData, match=r"ovf-env\.xml is not XML"):
-        read(Source.AZURE, world)
+    with serving(Azure()) as server:
+        world = source_world(tmp_path, media=Shelf(drives=[tmp_path]), address=server.url)
+        seed = read(Source.AZURE, world)
+    assert seed is not None
+    assert seed.user_data == USER_DATA
+    assert seed.problems == ("azure: ovf-env.xml is not XML",)
+
+
+def test_an_azure_medium_is_enough_without_the_service(tmp_path: Path) -> None:
+    (tmp_path / "ovf-env.xml").write_bytes(ovf_environment(USER_DATA))
+    world = source_world(tmp_path, media=Shelf(drives=[tmp_path]), settings=Settings(deadline_s=20))
+    seed = read(Source.AZURE, world)
+    assert seed is not None
+    assert seed.user_data == USER_DATA
+    assert seed.problems
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"[" * 100_000, b'"x"', b"\xff"])
 @pytest.mark.parametrize("source", [Source.AZURE, Source.DIGITALOCEAN])
 def test_nonsense_is_not_believed(source: Source, body: bytes, tmp_path: Path) -> None:
-    with pytest.raises(UntrustedData):
-        seed_of(source, lambda _: found(body), tmp_path)
+    seed = seed_of(source, lambda _: found(body), tmp_path)
+    assert seed.problems
+    assert seed.is_empty
 
 
 SHAPES = [
