@@ -30,14 +30,16 @@ from cloud_config.sources.detect import detect, own_addresses
 from cloud_config.sources.gathering import Gathered, gather, with_own_addresses
 from cloud_config.sources.world import SourcesWorld
 from hostio.disk.media import MountedMedia
-from hostio.files.statefiles import DurableFile, TextFile, VolatileFile
+from hostio.files.dropins import Severity
+from hostio.files.preallocated import PreallocatedFile
+from hostio.files.statefiles import TextFile, VolatileFile
 from hostio.net.fetch import Fetcher
 from hostio.net.guestrpc import VsockVariables
 from hostio.net.plainhttp import PlainHttp
 from hostio.system.clock import SystemClock
 from hostio.system.runner import Command, LocalRunner
 from hostio.system.syscalls import KernelMounts
-from osmodel.faults import Fault, InvalidInput
+from osmodel.faults import Fault
 
 NETWORK_UNIT = "cloud-config-network.service"
 METADATA = Path("/run/cloud-config/metadata.json")
@@ -85,7 +87,7 @@ def run(stage: Stage, world: BootWorld) -> None:
         return
     _log.info("source=%s instance=%s", found.source, found.metadata.instance_id)
     found = _completed(found, stage, world)
-    world.metadata.write(found.metadata.as_json())
+    _keep_metadata(found.metadata, world)
     before = _remembered(found.metadata, stage, world.remembered)
     report, is_early = configuring.configure(
         found, stage, world.machine(), world.sources.root, before
@@ -116,6 +118,14 @@ def _remembered(metadata: Metadata, stage: Stage, file: TextFile) -> Metadata:
     return before
 
 
+def _keep_metadata(metadata: Metadata, world: BootWorld) -> None:
+    """For the commands; a machine that has no room for it is configured all the same."""
+    try:
+        world.metadata.write(metadata.as_json())
+    except Fault as fault:
+        _log.error("what the platform said is not kept for this boot: %s", fault)
+
+
 def _queue_network_stage(world: BootWorld) -> None:
     start = ("systemctl", "start", "--no-block", NETWORK_UNIT)
     world.sources.runner.run(Command(start, timeout=60))
@@ -131,12 +141,12 @@ def _complain(errors: Sequence[str]) -> None:
 
 
 def _settings() -> settings.Settings:
-    """The settings, or the defaults where a file of them is broken."""
-    try:
-        return settings.load()
-    except InvalidInput as fault:
-        _log.error("%s (defaults are used)", fault)
-        return settings.Settings()
+    """The settings; what cannot be used of them is reported and left at its default."""
+    merged = settings.load()
+    for problem in merged.problems:
+        level = logging.ERROR if problem.severity is Severity.ERROR else logging.WARNING
+        _log.log(level, "%s", problem.text)
+    return merged.values
 
 
 def _fetcher() -> Fetcher:
@@ -168,7 +178,7 @@ def local_world() -> BootWorld:
         )
         return made
 
-    return BootWorld(sources, machine, VolatileFile(METADATA), DurableFile(REMEMBERED))
+    return BootWorld(sources, machine, VolatileFile(METADATA), PreallocatedFile(REMEMBERED))
 
 
 def _log_to_the_journal() -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from osmodel.faults import Fault
+from hostio.system.commandline import run_program
 
 if TYPE_CHECKING:  # slow to import, and validate needs none of it
     from cloud_config.apply.world import ApplyWorld
@@ -38,17 +38,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments and arguments[0].startswith("-") and arguments[0] not in {"-h", "--help"}:
         return coreos_cloudinit(arguments)
+    return run_program("cloud-config", lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str]) -> int:
     asked = arguments[:1] if arguments[:1] and arguments[0] in VERBS else VERBS
-    options = parser(asked).parse_args(arguments, argparse.Namespace(machine=this_machine))
-    return _without_traceback("cloud-config", lambda: int(options.run(options)))
+    try:
+        options = parser(asked).parse_args(arguments, argparse.Namespace(machine=this_machine))
+    except SystemExit as end:  # of --help, whose output may fail like any other, or a usage error
+        return int(end.code or 0)
+    return int(options.run(options))
 
 
 def coreos_cloudinit(argv: Sequence[str] | None = None) -> int:
     """The other name of this program, with the flags that it had."""
     arguments = sys.argv[1:] if argv is None else argv
-    compatible = importlib.import_module("cloud_config.commands.compatible")
-    world = compatible.CompatibleWorld(apply=_apply, search=_search, fetch=_fetch)
-    return _without_traceback("coreos-cloudinit", lambda: int(compatible.run(arguments, world)))
+
+    def body() -> int:
+        compatible = importlib.import_module("cloud_config.commands.compatible")
+        world = compatible.CompatibleWorld(apply=_apply, search=_search, fetch=_fetch)
+        return int(compatible.run(arguments, world))
+
+    return run_program("coreos-cloudinit", body)
 
 
 def _apply(data: bytes, source: str) -> int:
@@ -66,7 +77,7 @@ def _search() -> int:
     from cloud_config.sources.choosing import Stage  # noqa: PLC0415 - as above
 
     bootsteps.run(Stage.NETWORK, bootsteps.local_world())
-    return main(["status"])
+    return _run(["status"])
 
 
 def _fetch(url: str) -> bytes:
@@ -85,16 +96,6 @@ def this_machine() -> ApplyWorld:
     from hostio.system.runner import LocalRunner  # noqa: PLC0415 - as above
 
     return machine(LocalRunner(), SystemClock())
-
-
-def _without_traceback(program: str, work: Callable[[], int]) -> int:
-    try:
-        return work()
-    except Fault as fault:
-        sys.stderr.write(f"{program}: {fault}\n")
-        if fault.hint:
-            sys.stderr.write(f"  {fault.hint}\n")
-        return fault.exit_status
 
 
 if __name__ == "__main__":

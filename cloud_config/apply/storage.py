@@ -14,11 +14,13 @@ _MAKING, _MADE = "making ", "made"
 
 
 def format_disk(action: FormatDisk, context: Context) -> Done:
-    """Make the file system if there is nothing, or a half-made one of ours.
+    """Make the file system if there is nothing, or what a power cut left of ours.
 
-    The new file system's UUID is kept before it is made. After a power cut a
-    disk with that UUID, or with none and no other signature, is one that was
-    empty and never mounted: it is made again.
+    The new file system's UUID is kept before it is made. A disk without any
+    signature on which it was begun was empty, and it is begun again. One that has
+    a file system is never formatted, not even with that UUID: if its end could
+    not be noted, it may have been in use since. (mke2fs writes the superblock,
+    and with it the UUID, after everything else.)
 
     Raises:
         InvalidInput: the disk holds something else; it was not touched.
@@ -45,9 +47,7 @@ def format_disk(action: FormatDisk, context: Context) -> Done:
 def _may_format(content: Content, begun: str) -> bool:
     if content.in_use:
         return False
-    if begun:
-        return not content.kind or content.identity == begun
-    return not content.kind and content.blank
+    return not content.kind and (content.blank or bool(begun))
 
 
 def _leave(action: FormatDisk, content: Content) -> Done:

@@ -42,7 +42,7 @@ def add(verbs: Verbs) -> None:
     verb.set_defaults(run=lambda options: run(options, options.machine()))
 
 
-def run(options: argparse.Namespace, world: ApplyWorld, out: TextIO = sys.stdout) -> int:
+def run(options: argparse.Namespace, world: ApplyWorld, out: TextIO | None = None) -> int:
     """Apply a file; 1 if some of it is not in force.
 
     Raises:
@@ -50,6 +50,7 @@ def run(options: argparse.Namespace, world: ApplyWorld, out: TextIO = sys.stdout
         HostFailure: a file of the machine cannot be read.
         UntrustedData: the metadata of this boot is damaged.
     """
+    out = out or sys.stdout
     report = apply(_order(options, world), world)
     if options.json:
         out.write(json.dumps(report.as_table(), indent=2) + "\n")

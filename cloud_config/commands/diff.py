@@ -33,13 +33,14 @@ def add(verbs: Verbs) -> None:
     verb.set_defaults(run=lambda options: run(options, options.machine()))
 
 
-def run(options: argparse.Namespace, world: ApplyWorld, out: TextIO = sys.stdout) -> int:
+def run(options: argparse.Namespace, world: ApplyWorld, out: TextIO | None = None) -> int:
     """Print the differences; 1 if one was made by hand.
 
     Raises:
         HostFailure: the files cannot be looked at; it takes root.
         UntrustedData: the record of what was written is damaged.
     """
+    out = out or sys.stdout
     found = [one for one in compare(world) if options.all or one.drift is not Drift.MACHINE]
     if options.json:
         out.write(json.dumps({"differences": [asdict(one) for one in found]}, indent=2) + "\n")

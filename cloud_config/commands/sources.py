@@ -33,8 +33,9 @@ def add(verbs: Verbs) -> None:
     verb.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace, root: Path = Path("/"), out: TextIO = sys.stdout) -> int:
+def run(options: argparse.Namespace, root: Path = Path("/"), out: TextIO | None = None) -> int:
     """Print the sources of the machine whose files are below ``root``."""
+    out = out or sys.stdout
     detected = detect(root)
     used = _used(root)
     metadata = _metadata(root)

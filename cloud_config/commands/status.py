@@ -36,13 +36,14 @@ def add(verbs: Verbs) -> None:
     verb.set_defaults(run=lambda options: run(options, options.machine()))
 
 
-def run(options: argparse.Namespace, world: ApplyWorld, out: TextIO = sys.stdout) -> int:
+def run(options: argparse.Namespace, world: ApplyWorld, out: TextIO | None = None) -> int:
     """Print the status of this boot.
 
     Raises:
         HostFailure: it cannot be read.
         UntrustedData: it is damaged.
     """
+    out = out or sys.stdout
     report = read_report(world)
     deadline = world.clock.monotonic() + _LONGEST
     while options.wait and report.stage in _UNFINISHED and world.clock.monotonic() < deadline:

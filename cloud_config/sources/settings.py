@@ -1,20 +1,16 @@
 """How sources are asked, in TOML drop-ins; the image decides, an operator overrules.
 
-Read in this order, a later file over an earlier one, key by key:
-/usr/lib/cloud-config/config.d, /etc/cloud-config/config.d,
-/run/cloud-config/config.d, each ``*.toml`` by name.
+``cloud-config/config.d/*.toml`` below /usr/lib, /etc and /run; see
+:mod:`hostio.files.dropins`. A start never depends on them being right.
 """
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from hostio.files import config
+from hostio.files.dropins import Merged, read_drop_ins
 from osmodel.faults import InvalidInput
-
-_PLACES = ("usr/lib", "etc", "run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +35,6 @@ class Settings:
             raise InvalidInput(f"deadline_s: from 1 to 600 seconds, got {self.deadline_s:g}")
 
 
-def load(root: Path = Path("/")) -> Settings:
-    """The merged settings below ``root``.
-
-    Raises:
-        InvalidInput: a file is not as declared; the message names it.
-    """
-    merged: dict[str, object] = {}
-    names = []
-    for place in _PLACES:
-        for path in sorted((root / place / "cloud-config" / "config.d").glob("*.toml")):
-            try:
-                table = tomllib.loads(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError) as error:
-                raise InvalidInput(f"{path}: {error}") from error
-            config.build(Settings, table, source=str(path))  # names the file at fault
-            merged |= table
-            names.append(str(path))
-    return config.build(Settings, merged, source=", ".join(names) or "defaults")
+def load(root: Path = Path("/")) -> Merged[Settings]:
+    """The merged settings below ``root``, and what of them could not be used."""
+    return read_drop_ins(Settings, "cloud-config", root=root)

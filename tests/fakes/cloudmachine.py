@@ -15,7 +15,7 @@ from cloud_config.prepare import Prepared
 from cloud_config.state.report import Outcome, Report
 from hostio.disk.datadisks import Content
 from hostio.system.accounts import Account
-from osmodel.faults import InvalidInput, TransientFailure
+from osmodel.faults import HostFailure, InvalidInput, TransientFailure
 from tests.fakes.clock import StoppedClock
 from tests.fakes.cloudparts import RamAccounts, RamDataDisks, RamUnits
 from tests.fakes.ramdisk import Power
@@ -36,11 +36,29 @@ IN_IMAGE = {
 
 
 class SwitchedPower(Power):
-    """Power that can be cut at another operation when it is there again."""
+    """Power that can be cut at another operation when it is there again.
+
+    The disk behind it may refuse some operations, as a full or a dying one does.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._refused = range(0)
 
     def again(self, cut_at: int | None = None) -> None:
         self.operations = 0
         self._cut_at = cut_at
+        self._refused = range(0)
+
+    def refuse(self, operations: range) -> None:
+        """Let these fail, counted from the next one."""
+        self.operations = 0
+        self._refused = operations
+
+    def use(self) -> None:
+        super().use()
+        if self.operations - 1 in self._refused:
+            raise HostFailure("No space left on device")
 
 
 class KernelName:

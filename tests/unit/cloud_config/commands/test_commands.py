@@ -46,19 +46,19 @@ Captured = pytest.CaptureFixture[str]
     ],
 )
 def test_each_finding_is_a_line_and_errors_decide(
-    user_data: Path, capsys: Captured, text: str, status: int, lines: list[str]
+    user_data: Path, capfd: Captured, text: str, status: int, lines: list[str]
 ) -> None:
     user_data.write_text(text)
     assert cli.main(["validate", str(user_data)]) == status
-    captured = capsys.readouterr()
+    captured = capfd.readouterr()
     assert captured.out.splitlines() == lines
     assert not captured.err
 
 
-def test_findings_are_told_as_json(user_data: Path, capsys: Captured) -> None:
+def test_findings_are_told_as_json(user_data: Path, capfd: Captured) -> None:
     user_data.write_text(WRONG)
     assert cli.main(["validate", "--json", str(user_data)]) == 1
-    assert json.loads(capsys.readouterr().out) == [
+    assert json.loads(capfd.readouterr().out) == [
         {"line": 2, "kind": "warning", "message": 'unrecognized key "bad"'},
         {
             "line": 3,
@@ -68,31 +68,31 @@ def test_findings_are_told_as_json(user_data: Path, capsys: Captured) -> None:
     ]
 
 
-def test_no_findings_are_an_empty_array(user_data: Path, capsys: Captured) -> None:
+def test_no_findings_are_an_empty_array(user_data: Path, capfd: Captured) -> None:
     user_data.write_text(GOOD)
     assert cli.main(["validate", "--json", str(user_data)]) == 0
-    assert json.loads(capsys.readouterr().out) == []
+    assert json.loads(capfd.readouterr().out) == []
 
 
-def test_a_hyphen_is_standard_input(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hyphen_is_standard_input(capfd: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(WRONG.encode())))
     assert cli.main(["validate", "-"]) == 1
-    assert "line 3: error" in capsys.readouterr().out
+    assert "line 3: error" in capfd.readouterr().out
 
 
-def test_a_missing_file_is_wrong_input(user_data: Path, capsys: Captured) -> None:
+def test_a_missing_file_is_wrong_input(user_data: Path, capfd: Captured) -> None:
     assert cli.main(["validate", str(user_data)]) == 2
-    assert "No such file" in capsys.readouterr().err
+    assert "No such file" in capfd.readouterr().err
 
 
-def test_a_huge_file_is_not_read_to_its_end(capsys: Captured) -> None:
+def test_a_huge_file_is_not_read_to_its_end(capfd: Captured) -> None:
     assert cli.main(["validate", "/dev/zero"]) == 1
-    assert f"larger than {MAX_BYTES} bytes" in capsys.readouterr().out
+    assert f"larger than {MAX_BYTES} bytes" in capfd.readouterr().out
 
 
-def test_the_schema_is_one(capsys: Captured) -> None:
+def test_the_schema_is_one(capfd: Captured) -> None:
     assert cli.main(["schema"]) == 0
-    Draft202012Validator.check_schema(json.loads(capsys.readouterr().out))
+    Draft202012Validator.check_schema(json.loads(capfd.readouterr().out))
 
 
 class Machine:
@@ -132,21 +132,21 @@ def test_the_old_validator_fails_on_any_finding(
     assert cli.coreos_cloudinit([validate, f"{flag}={user_data}"]) == status
 
 
-def test_the_old_validator_prints_the_same_lines(user_data: Path, capsys: Captured) -> None:
+def test_the_old_validator_prints_the_same_lines(user_data: Path, capfd: Captured) -> None:
     user_data.write_text(WRONG)
     cli.coreos_cloudinit(["-validate", "-from-file", str(user_data)])
-    assert capsys.readouterr().out.splitlines() == [
+    assert capfd.readouterr().out.splitlines() == [
         'line 2: warning: unrecognized key "bad"',
         "line 3: error: invalid value x",
     ]
 
 
-def test_ignition_is_left_alone_and_told(user_data: Path, capsys: Captured) -> None:
+def test_ignition_is_left_alone_and_told(user_data: Path, capfd: Captured) -> None:
     user_data.write_text(IGNITION)
     machine = Machine()
     assert compatible.run(["-from-file", str(user_data)], machine.world) == 0
     assert not machine.applied
-    assert "Ignition" in capsys.readouterr().err
+    assert "Ignition" in capfd.readouterr().err
 
 
 def test_a_file_is_applied(user_data: Path) -> None:
@@ -194,9 +194,9 @@ def test_a_url_is_read() -> None:
     assert len(machine.applied) == 1
 
 
-def test_what_is_searched_for_cannot_be_validated(capsys: Captured) -> None:
+def test_what_is_searched_for_cannot_be_validated(capfd: Captured) -> None:
     assert compatible.run(["-from-proc-cmdline", "-validate"], Machine().world) == 2
-    assert "needs a file" in capsys.readouterr().err
+    assert "needs a file" in capfd.readouterr().err
 
 
 def test_a_failure_may_be_ignored(user_data: Path) -> None:
@@ -219,9 +219,9 @@ def test_a_failure_may_be_ignored(user_data: Path) -> None:
         (["-validate=maybe"], 'invalid boolean value "maybe" for -validate'),
     ],
 )
-def test_bad_flags_are_refused(capsys: Captured, flags: list[str], message: str) -> None:
+def test_bad_flags_are_refused(capfd: Captured, flags: list[str], message: str) -> None:
     assert compatible.run(flags, Machine().world) == 2
-    captured = capsys.readouterr()
+    captured = capfd.readouterr()
     assert message in captured.out + captured.err
 
 
@@ -230,11 +230,11 @@ def test_a_missing_file_is_no_source(user_data: Path) -> None:
     assert compatible.run(["-from-file", str(user_data), "-validate"], Machine().world) == 1
 
 
-def test_the_version_and_the_flags_are_told(capsys: Captured) -> None:
+def test_the_version_and_the_flags_are_told(capfd: Captured) -> None:
     assert cli.coreos_cloudinit(["-version"]) == 0
-    assert capsys.readouterr().out.startswith("coreos-cloudinit ")
+    assert capfd.readouterr().out.startswith("coreos-cloudinit ")
     assert cli.coreos_cloudinit(["-help"]) == 0
-    assert "-from-waagent" in capsys.readouterr().err
+    assert "-from-waagent" in capfd.readouterr().err
 
 
 def test_flags_end_where_go_ends_them() -> None:

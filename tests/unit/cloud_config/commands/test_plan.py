@@ -49,10 +49,10 @@ def metadata(tmp_path: Path) -> Path:
 
 
 def test_a_plan_is_printed_in_order_with_its_origins(
-    user_data: Path, metadata: Path, capsys: pytest.CaptureFixture[str]
+    user_data: Path, metadata: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["plan", str(user_data), "--metadata", str(metadata)]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines = capfd.readouterr().out.splitlines()
     assert lines[0].endswith("call the machine from-plan  [hostname]")
     assert "new      make the user alice, set its password  [users]" in lines
     written = "write /etc/cloud-config-plan-test, 16 bytes, mode 0644  [write_files]"
@@ -60,20 +60,20 @@ def test_a_plan_is_printed_in_order_with_its_origins(
 
 
 def test_a_plan_shows_no_content_and_no_password(
-    user_data: Path, metadata: Path, capsys: pytest.CaptureFixture[str]
+    user_data: Path, metadata: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     main(["plan", str(user_data), "--metadata", str(metadata)])
     main(["plan", "--json", str(user_data), "--metadata", str(metadata)])
-    output = capsys.readouterr().out
+    output = capfd.readouterr().out
     assert "secret" not in output
     assert "private 10" not in output
 
 
 def test_a_plan_for_programs_has_the_same_actions(
-    user_data: Path, metadata: Path, capsys: pytest.CaptureFixture[str]
+    user_data: Path, metadata: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["plan", "--json", str(user_data), "--metadata", str(metadata)]) == 0
-    table = json.loads(capsys.readouterr().out)
+    table = json.loads(capfd.readouterr().out)
     kinds = [action["action"] for action in table["actions"]]
     assert kinds == ["set-hostname", "ensure-user", "put-file", "put-file"]
     assert table["actions"][2]["path"] == "/etc/cloud-config-plan-test"
@@ -82,12 +82,12 @@ def test_a_plan_for_programs_has_the_same_actions(
 
 
 def test_what_cannot_be_done_is_told_and_is_an_error(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "user-data"
     path.write_text("#cloud-config\nwrite_files:\n  - path: /usr/bin/x\n    content: x\n")
     assert main(["plan", str(path), "--metadata", str(tmp_path / "none")]) == 1
-    assert "line 3: error: file cannot be written" in capsys.readouterr().out
+    assert "line 3: error: file cannot be written" in capfd.readouterr().out
 
 
 @pytest.fixture
@@ -105,17 +105,17 @@ def record(tmp_path: Path) -> Path:
     return path
 
 
-def planned(capsys: pytest.CaptureFixture[str], record: Path, *words: str) -> list[str]:
+def planned(capfd: pytest.CaptureFixture[str], record: Path, *words: str) -> list[str]:
     options = parser().parse_args(["plan", *words])
     options.record = record
     options.run(options)
-    return capsys.readouterr().out.splitlines()
+    return capfd.readouterr().out.splitlines()
 
 
 def test_a_plan_shows_what_is_taken_back(
-    user_data: Path, record: Path, metadata: Path, capsys: pytest.CaptureFixture[str]
+    user_data: Path, record: Path, metadata: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    lines = planned(capsys, record, str(user_data), "--metadata", str(metadata))
+    lines = planned(capfd, record, str(user_data), "--metadata", str(metadata))
     assert lines[:5] == [
         "removes  stop old.service unless the image has it  [coreos.units]",
         "removes  disable old.service  [coreos.units]",
@@ -126,20 +126,20 @@ def test_a_plan_shows_what_is_taken_back(
 
 
 def test_a_document_with_errors_takes_nothing_back(
-    tmp_path: Path, record: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, record: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "user-data"
     path.write_text("#cloud-config\nwrite_files:\n  - path: /usr/bin/x\n    content: x\n")
-    lines = planned(capsys, record, str(path), "--metadata", str(tmp_path / "none"))
+    lines = planned(capfd, record, str(path), "--metadata", str(tmp_path / "none"))
     assert not [line for line in lines if line.startswith("removes")]
 
 
 @pytest.mark.parametrize("text", ["{", "[]"])
 def test_a_damaged_record_is_named(
-    user_data: Path, record: Path, capsys: pytest.CaptureFixture[str], text: str
+    user_data: Path, record: Path, capfd: pytest.CaptureFixture[str], text: str
 ) -> None:
     record.write_text(text)
-    assert any("former documents" in line for line in planned(capsys, record, str(user_data)))
+    assert any("former documents" in line for line in planned(capfd, record, str(user_data)))
 
 
 def test_metadata_that_are_none_are_refused(user_data: Path, tmp_path: Path) -> None:
@@ -148,9 +148,9 @@ def test_metadata_that_are_none_are_refused(user_data: Path, tmp_path: Path) -> 
     assert main(["plan", str(user_data), "--metadata", str(path)]) == UntrustedData.exit_status
 
 
-def test_a_missing_file_is_the_operator_s_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_file_is_the_operator_s_mistake(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "/nonexistent/file"]) == 2
-    assert "cloud-config: /nonexistent/file: No such file" in capsys.readouterr().err
+    assert "cloud-config: /nonexistent/file: No such file" in capfd.readouterr().err
 
 
 def test_actions_are_compared_with_the_machine(tmp_path: Path) -> None:
@@ -212,8 +212,6 @@ def test_bytes_that_are_no_text_do_not_stop_a_start(tmp_path: Path) -> None:
     assert read_facts(Metadata(), tmp_path).environment == "A=\udcff\n"
 
 
-def test_the_plan_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        main(["plan", "--help"])
-    assert end.value.code == 0
-    assert "without doing it" in capsys.readouterr().out
+def test_the_plan_command_has_help(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--help"]) == 0
+    assert "without doing it" in capfd.readouterr().out
