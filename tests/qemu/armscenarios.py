@@ -17,7 +17,7 @@ from tests.qemu.scenarios import (
     boot_until_fallback,
     install,
 )
-from tests.qemu.testbed import Testbed, run_in_guest, run_until_reboot
+from tests.qemu.testbed import Testbed, run_documented, run_in_guest, run_until_reboot
 
 _SYSTEM = {
     "machine": "uname -m; cat /usr/lib/twinkeel/identity.json",
@@ -67,6 +67,7 @@ def raspberrypi(testbed: Testbed) -> None:
         run_in_guest(guest, "tear-copies", "2")
         boot_until_fallback(testbed, guest, "both torn")
         observed.record("both torn: copies", run_in_guest(guest, "copies"))
+        run_documented(testbed, guest, {})
 
 
 def smoke(testbed: Testbed) -> None:

@@ -16,7 +16,7 @@ from tests.fakes.metadata.platforms import Ec2
 from tests.fakes.metadata.service import MetadataServer, serving, unwell
 from tests.qemu import seeds
 from tests.qemu.releases import Mirror
-from tests.qemu.testbed import Testbed, reboot
+from tests.qemu.testbed import Testbed, reboot, run_documented
 
 _CONFIGURATION = {
     "journal": "journalctl --boot --no-pager --output=cat --unit='cloud-config-*'",
@@ -111,6 +111,9 @@ def nocloud(testbed: Testbed) -> None:
         guest.start()
         observed.record_boot("other instance", guest.wait_ready())
         observed.record_commands(guest, "other instance", _CONFIGURATION)
+        user_data = "/var/lib/cloud-config/user-data"
+        guest.ssh(f"mkdir -p /var/reader; cd /var/reader; cp {user_data} .; cp {user_data} FILE")
+        run_documented(testbed, guest, {})
 
 
 def credential(testbed: Testbed) -> None:

@@ -11,7 +11,7 @@ from hostio.system.clock import SystemClock
 from osmodel.faults import HostFailure
 from tests.qemu.observations import Observations
 from tests.qemu.releases import Mirror
-from tests.qemu.testbed import Testbed, reboot, run_in_guest, run_until_reboot
+from tests.qemu.testbed import Testbed, reboot, run_documented, run_in_guest, run_until_reboot
 
 STATUS = {"status": "update-ctl status --json", "why": "update-ctl why --json"}
 IDENTITY = {
@@ -53,6 +53,8 @@ def lifecycle(testbed: Testbed) -> None:
         _power_cut_during_update(testbed.observed, guest)
         _update(testbed.observed, guest)
         _running_slot_rots(testbed.observed, guest)
+        guest.ssh("mkdir -p /var/reader; head -c 65536 /dev/urandom > /var/reader/FILE")
+        run_documented(testbed, guest, {"VERSION": "1.0.1"})
 
 
 def _first_boots(observed: Observations, guest: Machine) -> None:

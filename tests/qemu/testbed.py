@@ -1,7 +1,7 @@
 """What a scenario runs on: images, a mirror, a machine and the record of what is observed."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -14,6 +14,7 @@ from builder.machine.network import Forward
 from builder.machine.world import MachineWorld
 from hostio.net.localsocket import free_port
 from osmodel.faults import HostFailure
+from tests import documented
 from tests.qemu.observations import Observations
 from tests.qemu.releases import MIRROR_ADDRESS, Mirror, Releases
 
@@ -96,3 +97,20 @@ def run_until_reboot(guest: Machine, command: str) -> None:
 def reboot(guest: Machine) -> None:
     """Reboot the guest in good order; returns when that has begun."""
     run_until_reboot(guest, "systemctl reboot")
+
+
+def run_documented(testbed: Testbed, guest: Machine, values: Mapping[str, str]) -> None:
+    """Run what documents show of a machine like this, as typed in an empty directory.
+
+    Each is recorded as ``documented: COMMAND``: what it printed, then its exit status.
+
+    Args:
+        testbed: whose scenario has such commands.
+        guest: the machine.
+        values: of the words that stand for something.
+    """
+    guest.ssh("mkdir -p /var/reader")
+    for line in documented.on_machine(testbed.name):
+        typed = " ".join(values.get(word, word) for word in line.split())
+        command = f"cd /var/reader; {typed} 2>&1; echo exit $?"
+        testbed.observed.record(f"documented: {line}", guest.ssh(command, timeout=900))
