@@ -1,1 +1,1 @@
-"""Reboot coordination between hosts; not built yet, see docs/limits.md."""
+"""The reboot manager: who may reboot, when, and what happens after it."""

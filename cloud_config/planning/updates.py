@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cloud_config.planning.actions import Action, CommandUnit, LinkFile, PutFile
-from cloud_config.planning.durations import parse_duration
 from cloud_config.planning.environmentfiles import NOTE, merged, without_ours
 from cloud_config.planning.facts import Facts
 from cloud_config.planning.options import Options
 from cloud_config.planning.services import drop_in
 from cloud_config.planning.share import Share, error, generated, info, total
 from osmodel.faults import InvalidInput
+from osmodel.goduration import parse_duration
 
 UPDATE_CONF = "/etc/coreos/update.conf"
 ENGINE_FRAGMENT = "/etc/update-engine/config.d/50-cloud-config.toml"

@@ -1,11 +1,10 @@
-"""Names of units, places of files and durations, as others define them."""
+"""Names of units and places of files, as others define them."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud_config.document.places import checked_path, mount_point
-from cloud_config.planning.durations import parse_duration
 from cloud_config.planning.unitnames import check_drop_in, check_unit, from_path, instance
 from osmodel.faults import InvalidInput
 
@@ -101,16 +100,3 @@ def test_a_disk_is_mounted_on_the_real_path() -> None:
 def test_a_disk_never_hides_the_machine(path: str) -> None:
     with pytest.raises(InvalidInput):
         mount_point(path, LINKS)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("1h30m", 5400), ("90s", 90), ("1.5h", 5400), ("+2m", 120), ("1m.5s", 60)]
-)
-def test_a_duration_is_read_as_go_reads_it(text: str, seconds: int) -> None:
-    assert parse_duration(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "1", "h", "-1h", "0s", "1ms", "1d", "1 h", "9999h", "1" * 99])
-def test_other_durations_are_refused(text: str) -> None:
-    with pytest.raises(InvalidInput):
-        parse_duration(text)

@@ -21,7 +21,7 @@ _UNITS = {
 }
 _PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|\u00b5s|ms|s|m|h)")
 _LONGEST_TEXT = 64
-_LONGEST = 7 * 24 * 3600  # seconds: a window that is longer than a week is always open
+_LONGEST = 7 * 24 * 3600  # seconds: a reboot window that is longer than a week is always open
 
 
 def parse_duration(text: str) -> int:

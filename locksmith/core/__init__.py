@@ -1,0 +1,1 @@
+"""Decisions of the reboot manager: no I/O, no clock, no randomness."""
