@@ -2,7 +2,7 @@
 
 A flow is a generator: it yields an effect, is sent the answer, and goes on. It
 holds no clock, socket or file, so the same flow runs on a machine
-(``locksmith.world``) and in a simulation of a thousand (``bench.rollout``).
+and in a simulation of a thousand (``bench.rollout``).
 Whatever a flow knows is lost when its process ends; what must outlive it is in
 the store or in the record of ``Remember``.
 """
