@@ -15,6 +15,7 @@ import logging
 from typing import Protocol, Self
 from urllib.parse import urlsplit
 
+from hostio.net.budget import USUAL, Budget, Timeouts
 from hostio.system.clock import Clock
 from osmodel.faults import TransientFailure
 
@@ -58,8 +59,14 @@ class ByteStream(Protocol):
 class Fetcher(Protocol):
     """Port for opening a resource; the fake is ``tests.fakes.fetcher``."""
 
-    def open(self, url: str, offset: int = 0) -> ByteStream:
+    def open(self, url: str, offset: int = 0, budget: Budget | None = None) -> ByteStream:
         """Start reading ``url`` at ``offset`` bytes.
+
+        Args:
+            url: what to read.
+            offset: bytes to leave out.
+            budget: how long a server may keep us waiting, over all openings of
+                this resource; the fetcher's own for one opening if there is none.
 
         Raises:
             InvalidInput: not a location this fetcher can read.
@@ -71,25 +78,41 @@ class Fetcher(Protocol):
 
 
 def shown(url: str) -> str:
-    """``url`` as it may appear in a message: no user, password or query."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    """``url`` as it may appear in a message: no user, password or query, one line."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        # Broken brackets; what cannot be taken apart may hold anything.
+        return "(an address that cannot be read)"
+    plain = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    return plain if plain.isprintable() else repr(plain)[1:-1]
 
 
 class ResumingStream:
     """One resource, read on from where the line broke.
 
-    Gives up after five attempts in a row that brought no byte; each waits
-    twice as long as the one before.
+    Gives up after five attempts in a row that brought no byte, each after a
+    pause twice as long as the one before, and when the budget for the whole
+    resource is used up, from which pauses are taken as well.
+
+    Args:
+        fetcher: opens it, as often as needed.
+        url: what to read.
+        clock: for pauses.
+        timeouts: how long the server may keep us waiting.
     """
 
-    def __init__(self, fetcher: Fetcher, url: str, clock: Clock) -> None:
+    def __init__(
+        self, fetcher: Fetcher, url: str, clock: Clock, timeouts: Timeouts = USUAL
+    ) -> None:
         self._fetcher = fetcher
         self._url = url
         self._clock = clock
         self._offset = 0
         self._failures = 0
-        self._stream: ByteStream | None = self._opened()
+        self._budget = Budget(clock, timeouts)
+        self._stream: ByteStream | None = None
+        self._stream = self._opened()
         self._total = self._stream.total
 
     @property
@@ -102,7 +125,7 @@ class ResumingStream:
         while True:
             try:
                 if self._stream is None:
-                    self._stream = self._fetcher.open(self._url, self._offset)
+                    self._stream = self._fetcher.open(self._url, self._offset, self._budget)
                 data = self._stream.read(size)
             except TransientFailure as failure:
                 self._back_off(failure)
@@ -127,20 +150,21 @@ class ResumingStream:
     def _opened(self) -> ByteStream:
         while True:
             try:
-                return self._fetcher.open(self._url)
+                return self._fetcher.open(self._url, 0, self._budget)
             except TransientFailure as failure:
                 self._back_off(failure)
 
     def _back_off(self, failure: TransientFailure) -> None:
         # A missing file does not come back by asking again.
-        if isinstance(failure, NotFound) or self._failures + 1 >= _ATTEMPTS:
-            raise failure
         pause = _FIRST_PAUSE * 2**self._failures
+        is_last = self._failures + 1 >= _ATTEMPTS or self._budget.left <= pause
+        if isinstance(failure, NotFound) or is_last:
+            raise failure
         self._failures += 1
         _log.info(
             "resume url=%s offset=%d attempt=%d pause_s=%g reason=%s",
             *(shown(self._url), self._offset, self._failures, pause, failure),
         )
-        if hasattr(self, "_stream"):
-            self.close()
-        self._clock.sleep(pause)
+        self.close()
+        with self._budget.waiting():
+            self._clock.sleep(pause)

@@ -1,56 +1,42 @@
 """Read files over http and https.
 
-Guards against a server that is hostile or merely broken: time-outs for
-connecting, for the answer's head and for each read; a floor under the rate, so
-that one byte every few seconds does not hold an update for ever; few redirects
-and only to http(s), never from https down to http; a partial answer must be
-the part that was asked for; no content coding, so nothing unfolds here.
-
-Proxies are taken from the environment, as usual.
+Guards against a server that is hostile or merely broken: one budget of waiting
+for a whole resource (``hostio.net.budget``), however many heads, redirects,
+chunks and connections it takes; few redirects and only to http(s), never from
+https down to http; bodies of redirects and errors are never read; a partial
+answer must be the part that was asked for; no content coding, so nothing
+unfolds here.
 """
 
 from __future__ import annotations
 
 import http.client
+import os
 import re
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar
-from urllib.parse import urlsplit
+import ssl
+from collections.abc import Mapping
 
-import requests
-import urllib3
-
+from hostio.net.budget import USUAL, Budget, GaveUpError, Timeouts
 from hostio.net.fetch import NotFound, shown
+from hostio.net.httpaddress import HttpAddress, parse_address, redirected
+from hostio.net.httpconnection import Connections, Route, refusal
+from hostio.net.pacedsocket import PacedConnection
+from hostio.net.proxies import proxy_for
 from hostio.system.clock import Clock
 from osmodel.faults import Fault, InvalidInput, TransientFailure, UntrustedData
 
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
+_LENGTH = re.compile(r"[0-9]{1,19}")
 _ABSENT = {403, 404, 410}  # an object store answers 403 for what it does not hold
+_REDIRECTS = {301, 302, 303, 307, 308}
 _PARTIAL = 206
 _OK = 200
 _UNSATISFIABLE = 416
 _LARGEST_READ = 1 << 20  # bytes taken from the socket at once
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """How long a server may keep us waiting.
-
-    Attributes:
-        connect_s: seconds to reach it.
-        head_s: seconds until the head of the answer is here, over all redirects.
-        read_s: seconds without any byte.
-        window_s: seconds of waiting over which the rate is judged.
-        window_bytes: what must have arrived in one window.
-    """
-
-    connect_s: float = 15.0
-    head_s: float = 90.0
-    read_s: float = 30.0
-    window_s: float = 60.0
-    window_bytes: int = 64 << 10
+_MOST_REDIRECTS = 5
+_MOST_SKIPPED = 3  # connections of one resource that begin at its first byte again
+_SECURITY = {"http": 0, "https": 1}
+_NO_HTTP = (OSError, http.client.HTTPException, ValueError)
 
 
 class HttpFetcher:
@@ -58,249 +44,246 @@ class HttpFetcher:
 
     Args:
         clock: measures how long the server keeps us waiting.
-        timeouts: when to give up.
-    """
-
-    def __init__(self, clock: Clock, timeouts: Timeouts = Timeouts()) -> None:
-        self._clock = clock
-        self._timeouts = timeouts
-        self._session = _Session()
-
-    def open(self, url: str, offset: int = 0) -> HttpStream:
-        """See :meth:`hostio.net.fetch.Fetcher.open`."""
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise InvalidInput(f"not an http address: {shown(url)!r}")
-        response = self._asked(url, offset)
-        try:
-            total, skipped = _checked(response, url, offset)
-            floor = _Floor(self._timeouts, self._clock)
-            stream = HttpStream(response, total, offset - skipped, floor)
-            stream.skip(skipped)
-        except BaseException:
-            response.close()
-            raise
-        return stream
-
-    def _asked(self, url: str, offset: int) -> requests.Response:
-        headers = {"Range": f"bytes={offset}-"} if offset else {}
-        timeout = (self._timeouts.connect_s, self._timeouts.read_s)
-
-        def call() -> requests.Response:
-            return self._session.get(url, headers=headers, stream=True, timeout=timeout)
-
-        try:
-            return _within(self._timeouts.head_s, call)
-        except requests.TooManyRedirects as error:
-            if error.response is not None:
-                error.response.close()
-            raise TransientFailure(f"{shown(url)}: too many redirects") from error
-        except (requests.Timeout, TimeoutError) as error:
-            raise TransientFailure(f"{shown(url)}: no answer in time") from error
-        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidProxyURL) as error:
-            raise InvalidInput(f"not an http address: {shown(url)!r}") from error
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise TransientFailure(f"{shown(url)}: {_reason(error)}", hint=_hint(error)) from error
-
-
-class HttpStream:
-    """The body of one answer.
-
-    Args:
-        response: an answer whose head was checked.
-        total: size of the whole resource in bytes, if known.
-        offset: where in the resource the body begins.
-        floor: judges the rate.
+        timeouts: when to give up a resource that is opened without a budget.
+        proxy: ``http://HOST:PORT``, ``none``, or empty for what the environment says.
+        environment: variables that may name a proxy.
     """
 
     def __init__(
-        self, response: requests.Response, total: int | None, offset: int, floor: _Floor
+        self,
+        clock: Clock,
+        timeouts: Timeouts = USUAL,
+        *,
+        proxy: str = "",
+        environment: Mapping[str, str] = os.environ,
     ) -> None:
-        self._response = response
-        self._url = shown(response.url)
-        self._total = total
-        self._left = None if total is None else total - offset
-        self._floor = floor
+        self._clock = clock
+        self._timeouts = timeouts
+        self._proxy = proxy
+        self._environment = environment
+        self._connections = Connections()
+
+    def open(self, url: str, offset: int = 0, budget: Budget | None = None) -> HttpStream:
+        """See :meth:`hostio.net.fetch.Fetcher.open`."""
+        try:
+            address = parse_address(url)
+        except ValueError as error:
+            raise InvalidInput(f"not an http address: {shown(url)!r}") from error
+        spent = budget or Budget(self._clock, self._timeouts)
+        for _ in range(_MOST_REDIRECTS + 1):
+            stream = HttpStream(self._connections, self._route(address), address, spent, offset)
+            target = stream.redirects_to
+            if target is None:
+                stream.begin()
+                return stream
+            stream.close()
+            address = _followed(url, address, target)
+        raise TransientFailure(f"{shown(url)}: too many redirects")
+
+    def _route(self, address: HttpAddress) -> Route:
+        proxy = proxy_for(
+            address.scheme, address.host, address.port, self._proxy, self._environment
+        )
+        return Route(address.scheme, address.host, address.port, proxy)
+
+
+class HttpStream:
+    """The answer to one request.
+
+    Made with its head read; :meth:`begin` judges it, :meth:`read` takes the body.
+
+    Args:
+        connections: where it comes from, and goes back to.
+        route: how the server is reached.
+        address: what is wanted.
+        budget: how long the server may keep us waiting.
+        offset: where in the resource to begin, in bytes.
+
+    Raises:
+        TransientFailure: no answer.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        route: Route,
+        address: HttpAddress,
+        budget: Budget,
+        offset: int,
+    ) -> None:
+        self._connections = connections
+        self._route = route
+        self._url = shown(address.absolute)
+        self._budget = budget
+        self._offset = offset
+        self._total: int | None = None
+        self._left: int | None = None
+        self._connection: PacedConnection | None
+        headers = {"User-Agent": "twinkeel"}
+        if offset:
+            headers["Range"] = f"bytes={offset}-"
+        try:
+            self._connection, self._response = connections.ask(route, address, headers, budget)
+        except _NO_HTTP as error:
+            raise _failure(self._url, error, route) from error
+
+    @property
+    def redirects_to(self) -> str | None:
+        """Where the answer leads, if it is elsewhere."""
+        if self._response.status not in _REDIRECTS:
+            return None
+        return self._response.getheader("Location")
 
     @property
     def total(self) -> int | None:
         """See :attr:`hostio.net.fetch.ByteStream.total`."""
         return self._total
 
+    def begin(self) -> None:
+        """Judge the head, and drop what lies before the offset.
+
+        Raises:
+            NotFound, TransientFailure: there is no such resource, or not now.
+        """
+        try:
+            self._total, skipped = _checked(self._response, self._url, self._offset)
+            if self._total is not None:
+                self._left = self._total - self._offset + skipped
+            self._skip(skipped)
+        except BaseException:
+            self.close()
+            raise
+
     def read(self, size: int) -> bytes:
         """See :meth:`hostio.net.fetch.ByteStream.read`."""
+        data = self._read(size)
+        self._budget.count_resource(len(data))
+        return data
+
+    def close(self) -> None:
+        """See :meth:`hostio.net.fetch.ByteStream.close`."""
+        if self._connection is not None:
+            self._connection.close()
+            self._response.close()
+            self._connection = None
+
+    def _skip(self, count: int) -> None:
+        """Drop ``count`` bytes, when a server sends the whole for a part."""
+        if count:
+            self._budget.count_restart(_MOST_SKIPPED)
+        while count:
+            data = self._read(count)
+            if not data:
+                raise TransientFailure(f"{self._url}: ended {count} bytes early")
+            self._budget.count_resource(len(data))
+            count -= len(data)
+
+    def _read(self, size: int) -> bytes:
         if self._left is not None:
             # Bytes beyond the size claimed in the head are not taken.
             size = min(size, self._left)
-        if size == 0:
+        if size == 0 or self._connection is None:
             return b""
         data = self._received(min(size, _LARGEST_READ))
         if self._left is not None:
             if not data:
                 raise TransientFailure(f"{self._url}: ended {self._left} bytes early")
             self._left -= len(data)
+        if self._left == 0 or not data:
+            self._give_back()
         return data
-
-    def skip(self, count: int) -> None:
-        """Drop ``count`` bytes, when a server sends the whole for a part."""
-        while count:
-            data = self.read(count)
-            if not data:
-                raise TransientFailure(f"{self._url}: ended {count} bytes early")
-            count -= len(data)
-
-    def close(self) -> None:
-        """See :meth:`hostio.net.fetch.ByteStream.close`."""
-        self._response.close()
 
     def _received(self, size: int) -> bytes:
-        started = self._floor.started()
         try:
-            # read1: one receive; a plain read would wait for all of ``size``
-            # and the floor could not be judged meanwhile.
-            data: bytes = self._response.raw.read1(size, decode_content=False)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+            # read1: one receive; a plain read would wait for all of ``size``.
+            return self._response.read1(size)
+        except GaveUpError as error:
+            raise TransientFailure(f"{self._url}: {error}") from error
+        except _NO_HTTP as error:
             raise TransientFailure(f"{self._url}: {_reason(error)}") from error
-        if not self._floor.kept(started, len(data)):
-            raise TransientFailure(f"{self._url}: {self._floor}")
-        return data
+
+    def _give_back(self) -> None:
+        """The body was read to its end, as the head announced it."""
+        connection, self._connection = self._connection, None
+        assert connection is not None
+        if self._response.isclosed() or self._response.length == 0:
+            self._response.close()
+            self._connections.keep(self._route, connection)
+        else:
+            connection.close()
+            self._response.close()
 
 
-class _Floor:
-    """Judges the rate over the time spent waiting for the server, not for us."""
+def _followed(url: str, here: HttpAddress, location: str) -> HttpAddress:
+    """Where a redirect leads, once it is found harmless.
 
-    def __init__(self, timeouts: Timeouts, clock: Clock) -> None:
-        self._timeouts = timeouts
-        self._clock = clock
-        self._waited = 0.0
-        self._bytes = 0
-
-    def __str__(self) -> str:
-        return f"slower than {self._timeouts.window_bytes} bytes in {self._timeouts.window_s:g} s"
-
-    def started(self) -> float:
-        return self._clock.monotonic()
-
-    def kept(self, started: float, count: int) -> bool:
-        self._waited += self._clock.monotonic() - started
-        self._bytes += count
-        if self._waited < self._timeouts.window_s:
-            return True
-        fast_enough = self._bytes >= self._timeouts.window_bytes or count == 0
-        self._waited, self._bytes = 0.0, 0
-        return fast_enough
+    Raises:
+        TransientFailure: it is no address at all.
+        UntrustedData: it leads away from http, or from https down to http.
+    """
+    said = f"{shown(url)}: redirects to {shown(location)[:200]!r}"
+    try:
+        target = redirected(here.absolute, location)
+        scheme = target.partition(":")[0].lower()
+        if _SECURITY.get(scheme, -1) < _SECURITY[here.scheme]:
+            raise UntrustedData(said)
+        return parse_address(target)
+    except ValueError as error:
+        raise TransientFailure(f"{said}, which is no address") from error
 
 
-class _Session(requests.Session):
-    """A session that follows few redirects and none that lowers our guard."""
-
-    _SECURITY: ClassVar[dict[str, int]] = {"http": 0, "https": 1}
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.max_redirects = 5
-        self.headers.update({"Accept-Encoding": "identity", "User-Agent": "twinkeel"})
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Where an answer leads, once it was found harmless."""
-        target: str | None = super().get_redirect_target(resp)
-        if target is not None:
-            here = self._SECURITY[urlsplit(resp.url).scheme.lower()]
-            scheme = urlsplit(target).scheme.lower()
-            if scheme and self._SECURITY.get(scheme, -1) < here:
-                resp.close()
-                raise UntrustedData(f"{shown(resp.url)}: redirects to {shown(target)[:200]!r}")
-        return target
-
-
-def _checked(response: requests.Response, url: str, offset: int) -> tuple[int | None, int]:
+def _checked(response: http.client.HTTPResponse, url: str, offset: int) -> tuple[int | None, int]:
     """Total size, and bytes to drop before ``offset``, from an answer's head."""
-    status = response.status_code
+    status = response.status
     if status in _ABSENT:
-        raise NotFound(f"{shown(url)}: HTTP {status}")
+        raise NotFound(f"{url}: HTTP {status}")
     if status == _PARTIAL and offset:
         return _range_total(response, url, offset), 0
     if status == _UNSATISFIABLE and offset:
-        raise TransientFailure(f"{shown(url)}: holds fewer than {offset} bytes")
+        raise TransientFailure(f"{url}: holds fewer than {offset} bytes")
     if status != _OK:
-        raise TransientFailure(f"{shown(url)}: HTTP {status}")
-    length = response.headers.get("Content-Length", "")
-    total = int(length) if length.isdecimal() and length.isascii() else None
+        raise refusal(url, status)
+    length = response.getheader("Content-Length", "")
+    coded = response.getheader("Transfer-Encoding") is not None
+    total = int(length) if _LENGTH.fullmatch(length) and not coded else None
     if total is not None and total < offset:
-        raise TransientFailure(f"{shown(url)}: holds fewer than {offset} bytes")
+        raise TransientFailure(f"{url}: holds fewer than {offset} bytes")
     return total, offset
 
 
-def _range_total(response: requests.Response, url: str, offset: int) -> int | None:
-    claimed = response.headers.get("Content-Range", "")
+def _range_total(response: http.client.HTTPResponse, url: str, offset: int) -> int | None:
+    claimed = response.getheader("Content-Range", "")
     found = _RANGE.fullmatch(claimed)
     if found is None or int(found[1]) != offset:
-        raise TransientFailure(
-            f"{shown(url)}: asked for bytes from {offset}, got range {claimed[:80]!r}"
-        )
+        raise TransientFailure(f"{url}: asked for bytes from {offset}, got range {claimed[:80]!r}")
     if found[3] == "*":
         return None
     if int(found[2]) + 1 != int(found[3]):
-        raise TransientFailure(f"{shown(url)}: range {claimed!r} stops before the end")
+        raise TransientFailure(f"{url}: range {claimed!r} stops before the end")
     return int(found[3])
 
 
-def _within(seconds: float, call: Callable[[], requests.Response]) -> requests.Response:
-    """Run ``call``, at most so long; what comes later is closed unread.
-
-    A read time-out alone does not bound the head: it starts again at every
-    byte. The thread that is left behind ends with its connection.
-    """
-    answers: list[requests.Response] = []
-    errors: list[BaseException] = []
-    given_up = threading.Event()
-    handing_over = threading.Lock()
-
-    def work() -> None:
-        try:
-            answer = call()
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, Fault) as error:
-            errors.append(error)
-            return
-        with handing_over:
-            answers.append(answer)
-            if given_up.is_set():
-                answer.close()
-
-    worker = threading.Thread(target=work, daemon=True)
-    worker.start()
-    worker.join(seconds)
-    with handing_over:
-        if not answers:
-            given_up.set()
-    if errors:
-        raise errors[0]
-    if given_up.is_set():
-        raise TimeoutError
-    return answers[0]
+def _failure(url: str, error: Exception, route: Route) -> Fault:
+    """What a request without an answer is; faults of the proxy pass through."""
+    by = "" if route.proxy is None else f" by the proxy {route.proxy.host}:{route.proxy.port}"
+    if isinstance(error, TimeoutError | GaveUpError):
+        return TransientFailure(f"{url}: no answer in time{by}")
+    hint = ""
+    if isinstance(error, ssl.SSLError):
+        hint = "check the clock of this machine and its certificate authorities"
+    return TransientFailure(f"{url}: {_reason(error)}{by}", hint=hint)
 
 
-def _reason(error: BaseException) -> str:
-    """The innermost plain cause; library messages quote URLs and proxies."""
-    seen: BaseException | None = error
-    for _ in range(10):
-        if seen is None:
-            break
-        if isinstance(seen, OSError) and seen.strerror and not _is_tls(seen):
-            return seen.strerror
-        if isinstance(seen, http.client.IncompleteRead | urllib3.exceptions.IncompleteRead):
-            return "ended early"
-        inner = next((arg for arg in seen.args if isinstance(arg, BaseException)), None)
-        seen = inner or getattr(seen, "reason", None) or seen.__cause__ or seen.__context__
-        seen = seen if isinstance(seen, BaseException) else None
-    return "TLS failed" if isinstance(error, requests.exceptions.SSLError) else "connection failed"
-
-
-def _is_tls(error: OSError) -> bool:
-    return type(error).__module__ == "ssl"
-
-
-def _hint(error: BaseException) -> str:
-    if isinstance(error, requests.exceptions.SSLError):
-        return "check the clock of this machine and its certificate authorities"
-    return ""
+def _reason(error: Exception) -> str:
+    """A cause in plain words; library messages quote addresses and passwords."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"TLS failed: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return "TLS failed"
+    if isinstance(error, http.client.IncompleteRead | http.client.RemoteDisconnected):
+        return "ended early"
+    if isinstance(error, TimeoutError):
+        return "no byte in time"
+    if isinstance(error, OSError):
+        return error.strerror or "connection failed"
+    return "the answer is not HTTP"

@@ -9,13 +9,17 @@ one deadline over connecting, sending and all of the answer.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
-from urllib.parse import urlsplit
 
+from hostio.net.budget import Budget, GaveUpError, Timeouts
 from hostio.net.fetch import shown
+from hostio.net.httpaddress import parse_address
+from hostio.net.pacedsocket import PacedConnection
 from hostio.system.clock import Clock
 from osmodel.faults import InvalidInput, TransientFailure
 
@@ -78,19 +82,24 @@ class PlainHttp:
 
     def ask(self, request: HttpRequest, timeout: float) -> HttpResponse:
         """See :meth:`Http.ask`."""
-        parts = urlsplit(request.url)
-        if parts.scheme != "http" or not parts.hostname:
-            raise InvalidInput(f"not a plain http address: {shown(request.url)!r}")
-        deadline = self._clock.monotonic() + timeout
         try:
-            connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
-        except (ValueError, http.client.InvalidURL) as error:
+            address = parse_address(request.url)
+        except ValueError as error:
             raise InvalidInput(f"not a plain http address: {shown(request.url)!r}") from error
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        if address.scheme != "http":
+            raise InvalidInput(f"not a plain http address: {shown(request.url)!r}")
+        # At this rate no byte gives anything back, so the budget is one deadline.
+        limits = Timeouts(timeout, timeout, timeout, least_rate=math.inf)
+        budget = Budget(self._clock, limits)
+        connection = PacedConnection(address.host, address.port, budget)
         try:
-            connection.request(request.method, target, headers=dict(request.headers))
+            connection.request(request.method, address.target, headers=dict(request.headers))
             response = connection.getresponse()
-            body = self._body(response, deadline, request.url)
+            with contextlib.closing(response):
+                body = _body(response, request.url, budget)
+        except GaveUpError as error:
+            reason = f"no whole answer in {timeout:g} s" if budget.is_used_up else str(error)
+            raise TransientFailure(f"{shown(request.url)}: {reason}") from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise TransientFailure(f"{shown(request.url)}: {reason}") from error
@@ -99,15 +108,15 @@ class PlainHttp:
         headers = {name.lower(): value for name, value in response.getheaders()}
         return HttpResponse(response.status, headers, body)
 
-    def _body(self, response: http.client.HTTPResponse, deadline: float, url: str) -> bytes:
-        """Everything; read piece by piece so that a drip does not outlast the deadline."""
-        body = bytearray()
-        while piece := response.read1(_PIECE):
-            body += piece
-            if len(body) > _LARGEST:
-                raise TransientFailure(f"{shown(url)}: answer of more than {_LARGEST} bytes")
-            if self._clock.monotonic() > deadline:
-                raise TransientFailure(f"{shown(url)}: no end of the answer in time")
-        if response.length:
-            raise TransientFailure(f"{shown(url)}: ended {response.length} bytes early")
-        return bytes(body)
+
+def _body(response: http.client.HTTPResponse, url: str, budget: Budget) -> bytes:
+    """Everything; read piece by piece so that it is never larger than allowed."""
+    body = bytearray()
+    while piece := response.read1(_PIECE):
+        budget.count_resource(len(piece))
+        body += piece
+        if len(body) > _LARGEST:
+            raise TransientFailure(f"{shown(url)}: answer of more than {_LARGEST} bytes")
+    if response.length:
+        raise TransientFailure(f"{shown(url)}: ended {response.length} bytes early")
+    return bytes(body)

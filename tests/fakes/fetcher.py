@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from hostio.net.budget import Budget
 from hostio.net.fetch import ByteStream, Fetcher, NotFound
 from osmodel.faults import TransientFailure
 
@@ -56,7 +57,8 @@ class RamFetcher:
         self.files = dict(files)
         self.asked: list[tuple[str, int]] = []
 
-    def open(self, url: str, offset: int = 0) -> ByteStream:
+    def open(self, url: str, offset: int = 0, budget: Budget | None = None) -> ByteStream:
+        del budget
         self.asked.append((url, offset))
         if url not in self.files:
             raise NotFound(f"{url}: not here")
@@ -71,12 +73,12 @@ class Meddler:
         self._replies = replies
         self.asked: list[tuple[str, int]] = []
 
-    def open(self, url: str, offset: int = 0) -> ByteStream:
+    def open(self, url: str, offset: int = 0, budget: Budget | None = None) -> ByteStream:
         self.asked.append((url, offset))
         for ending, reply in self._replies.items():
             if url.endswith(ending):
                 return reply(offset)
-        return self._mirror.open(url, offset)
+        return self._mirror.open(url, offset, budget)
 
 
 def saying(content: bytes) -> Callable[[int], ByteStream]:

@@ -128,9 +128,10 @@ class MadeRepository:
         keys = [*self.keys("targets", signers), *self.keys("timestamp")]
         return publish(self.directory, read(directory), keys, self.clock, self.signing)
 
-    def refresh(self) -> None:
+    def refresh(self, *, clock_is_right: bool = False) -> None:
         """Re-sign the online roles."""
-        refresh(self.directory, self.keys("timestamp"), self.clock)
+        keys = self.keys("timestamp")
+        refresh(self.directory, keys, self.clock, clock_is_right=clock_is_right)
 
     def edit_targets(self, change: Callable[[Targets], object]) -> None:
         """Publish targets metadata that was changed by hand, properly signed."""

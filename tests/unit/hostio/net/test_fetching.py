@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from hostio.net.budget import Timeouts
 from hostio.net.directoryfetch import DirectoryFetcher
 from hostio.net.fetch import ByteStream, Fetcher, NotFound, ResumingStream, shown
-from hostio.net.httpfetch import HttpFetcher, Timeouts
+from hostio.net.httpfetch import HttpFetcher
 from hostio.net.locations import fetcher_for
 from hostio.system.clock import SystemClock
 from osmodel.faults import InvalidInput, TransientFailure, UntrustedData
@@ -21,7 +22,7 @@ from tests.fakes.fetcher import RamFetcher
 from tests.fakes.rudeserver import Answer, plain, served, status
 
 CONTENT = bytes(range(256)) * 400
-HASTY = Timeouts(connect_s=1, head_s=0.4, read_s=0.3, window_s=0.3, window_bytes=1000)
+HASTY = Timeouts(connect_s=1, silent_s=0.3, grace_s=0.5, least_rate=20_000)
 
 
 def whole(stream: ByteStream, size: int = 30_000) -> bytes:

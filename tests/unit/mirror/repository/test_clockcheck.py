@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from mirror.repository.refresh import refresh
 from mirror.repository.status import status, status_to_json
 from osmodel.faults import InvalidInput, UntrustedData
 from tests.fakes.repository import NOW, MadeRepository, files, made_repository, versions
@@ -20,10 +19,6 @@ def made(tmp_path: Path) -> MadeRepository:
     repository = made_repository(tmp_path)
     repository.publish("1.0.0")
     return repository
-
-
-def refresh_all_the_same(made: MadeRepository) -> None:
-    refresh(made.directory, made.keys("timestamp"), made.clock, clock_is_right=True)
 
 
 def test_a_clock_that_is_ahead_signs_nothing(made: MadeRepository) -> None:
@@ -59,7 +54,7 @@ def test_a_clock_within_the_validity_passes_and_cannot_lock_hosts_out(
     made.refresh()
     assert versions(made.client().refresh()) == ["1.0.0"]
     made.clock.advance(-days * DAY)
-    refresh_all_the_same(made)
+    made.refresh(clock_is_right=True)
     assert versions(made.client().refresh()) == ["1.0.0"]
 
 
@@ -79,7 +74,7 @@ def test_the_status_says_what_the_clock_contradicts(made: MadeRepository) -> Non
 def after_a_wrong_clock(made: MadeRepository, days: int) -> None:
     """A host saw what was signed under a clock that was so far ahead."""
     made.clock.advance(days * DAY)
-    refresh_all_the_same(made)
+    made.refresh(clock_is_right=True)
     assert versions(made.client().refresh()) == ["1.0.0"]
     made.clock.advance(-days * DAY)
 
@@ -88,7 +83,7 @@ def test_hosts_that_saw_a_wrong_clock_accept_what_follows(made: MadeRepository) 
     after_a_wrong_clock(made, 100)
     with pytest.raises(InvalidInput, match="was signed at 2026-04-11"):
         made.refresh()
-    refresh_all_the_same(made)
+    made.refresh(clock_is_right=True)
     for _ in range(5):
         assert versions(made.client().refresh()) == ["1.0.0"]
         assert versions(made.client(made.cache.with_name("other host")).refresh()) == ["1.0.0"]
@@ -100,7 +95,7 @@ def test_hosts_that_saw_a_wrong_clock_accept_what_follows(made: MadeRepository) 
 
 def test_a_long_validity_that_a_wrong_clock_left_is_shown(made: MadeRepository) -> None:
     after_a_wrong_clock(made, 100)
-    refresh_all_the_same(made)
+    made.refresh(clock_is_right=True)
     warnings = status(made.directory, made.clock.now()).warnings
     assert "timestamp is valid for more than 7 days: once a clock was ahead" in warnings
     for _ in range(20):
@@ -115,7 +110,7 @@ def test_beyond_the_validity_of_an_offline_role_its_signers_are_needed(
     made: MadeRepository,
 ) -> None:
     made.clock.advance(200 * DAY)
-    refresh_all_the_same(made)
+    made.refresh(clock_is_right=True)
     # By now the targets have expired, so no host has taken this timestamp for good.
     with pytest.raises(UntrustedData, match="expired"):
         made.client().refresh()

@@ -43,7 +43,7 @@ def test_a_clock_that_fell_back_does_not_bring_expired_metadata_to_life(
 ) -> None:
     old = copy_of(made, "old")
     made.clock.advance(30 * DAY)
-    made.refresh()
+    made.refresh(clock_is_right=True)
     made.client().refresh()
     # The timestamp of 30 days ago, served again to a host back in 1970: even
     # without its version, the last trusted time says that it has expired.
@@ -57,7 +57,7 @@ def test_metadata_that_had_expired_when_its_timestamp_was_signed_is_refused_even
 ) -> None:
     made.clock.advance(200 * DAY)
     assert made.clock.now() > made.now.targets.signed.expires
-    made.refresh()
+    made.refresh(clock_is_right=True)
     refuses(made, made.client(), "targets is expired")
     made.clock.advance(-50 * 365 * DAY)
     refuses(made, made.client(), "targets.json is expired")
