@@ -52,7 +52,7 @@ class Service:
         self._thread = threading.Thread(target=serve, args=(ending, address))
         self._thread.start()
         clock = SystemClock()
-        until = clock.monotonic() + 10
+        until = clock.monotonic() + 60
         while NAME not in self.busctl("list", "--no-legend", "--acquired"):
             assert clock.monotonic() < until
             clock.sleep(0.05)
@@ -143,7 +143,7 @@ def test_changes_are_signalled(service: Service, tmp_path: Path) -> None:
     process = LocalSpawner().spawn(Command(argv), log)
     clock = SystemClock()
     try:
-        until = clock.monotonic() + 20
+        until = clock.monotonic() + 60
         share = 0.0
         while "StatusUpdate" not in log.read_text():
             assert clock.monotonic() < until, log.read_text()

