@@ -68,6 +68,10 @@ class BootEntry:
         """The entry with its counter dropped: the loader never marks it bad."""
         return replace(self, tries_left=None, tries_done=0)
 
+    def retried(self) -> BootEntry:
+        """The entry with as many tries as a new one."""
+        return replace(self, tries_left=TRIES, tries_done=0)
+
     def marked_bad(self, boots: int = 0) -> BootEntry:
         """The entry without tries: the loader prefers every other one.
 

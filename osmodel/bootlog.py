@@ -13,6 +13,7 @@ the words of the code (docs/adr/0013-names-on-disk.md).
 from __future__ import annotations
 
 import json
+import re
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -22,10 +23,16 @@ KEPT_BOOTS = 32
 KEPT_MARKED_BAD = 8
 MAX_TEXT = 64 * 1024  # characters; a whole log of ours has 8 KiB
 
-# Every log has this size, so that a full disk can still take it in place.
+# Every log has this size: an older version writes it in place on a full disk.
 SIZE = 8192  # bytes
 
+NOTE = "stable.txt"  # in the top directory of the ESP
+NOTE_SIZE = 512  # bytes: one sector, so that no power cut can tear it
+KEPT_NOTED = 12
+_BOOT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
 _FORMAT = 1
+_LONGEST = 64  # characters of a root hash, a boot id, a file name
 
 
 class Stage(StrEnum):
@@ -99,6 +106,13 @@ class BootLog(NamedTuple):
         marked_bad = (*self.marked_bad, MarkedBad(root_hash, entry, boot_id))
         return self._replace(marked_bad=marked_bad[-KEPT_MARKED_BAD:])
 
+    def with_noted(self, note: Note) -> BootLog:
+        """The log in which the boots of ``note`` were stable."""
+        log = self
+        for boot_id in note.boot_ids:
+            log = log.reached(boot_id, Stage.STABLE)
+        return log
+
     def unstable_in_a_row(self, root_hash: str, *, except_boot_id: str = "") -> int:
         """How many of the last boots were of this root and never became stable.
 
@@ -119,6 +133,33 @@ class BootLog(NamedTuple):
         """How far a boot came, or ``None`` if it was never written."""
         found = [boot.stage for boot in self.boots if boot.boot_id == boot_id]
         return found[-1] if found else None
+
+
+class Note(NamedTuple):
+    """Boots that were stable though the log could not be written, oldest first.
+
+    The running system leaves it on the ESP, one sector, when the state cannot
+    be written; the initrd reads it before it marks an entry bad.
+    """
+
+    boot_ids: tuple[str, ...] = ()
+
+    def with_boot(self, boot_id: str) -> Note:
+        """The note with one more boot, without the oldest if there are too many."""
+        others = tuple(one for one in self.boot_ids if one != boot_id)
+        return Note((*others, boot_id)[-KEPT_NOTED:])
+
+
+def encode_note(note: Note) -> bytes:
+    """The note as 512 bytes; the inverse of :func:`parse_note`."""
+    lines = "".join(f"{boot_id}\n" for boot_id in note.boot_ids)
+    return lines.encode("ascii").ljust(NOTE_SIZE, b"\n")
+
+
+def parse_note(content: bytes | None) -> Note:
+    """What a note says; lines that are no boot ids are passed over."""
+    lines = (content or b"")[:NOTE_SIZE].decode("ascii", errors="replace").split("\n")
+    return Note(tuple(line for line in lines if _BOOT_ID.fullmatch(line))[-KEPT_NOTED:])
 
 
 def encode(log: BootLog) -> str:
@@ -167,6 +208,7 @@ def parse_or_new(text: str | None) -> BootLog:
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected text, found {type(value).__name__}")
+    # A log of ours has no longer ones, and must stay within its size.
+    if not isinstance(value, str) or len(value) > _LONGEST or not value.isascii():
+        raise TypeError(f"expected a short text, found {value!r:.40}")
     return value

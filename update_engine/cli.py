@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+from hostio.system.commandline import complain, run_program
 from osmodel.faults import Fault
 from update_engine import commands
 from update_engine.local import local_world
@@ -76,37 +77,29 @@ def run(
     arguments: Sequence[str],
     world: EngineWorld,
     configuration: Configuration,
-    out: TextIO = sys.stdout,
+    out: TextIO | None = None,
 ) -> int:
     """Run one verb and return the exit status."""
     options = parser().parse_args(arguments)
+    call = commands.Call(options, world, configuration, out or sys.stdout)
     try:
-        return commands.VERBS[options.verb](commands.Call(options, world, configuration, out))
+        return commands.VERBS[options.verb](call)
     except Fault as fault:
-        complain(fault)
+        complain("update-ctl", fault)
         return fault.exit_status
 
 
-def complain(fault: Fault) -> None:
-    """Tell a person what went wrong and what helps."""
-    sys.stderr.write(f"update-ctl: {fault}\n")
-    if fault.hint:
-        sys.stderr.write(f"  {fault.hint}\n")
-
-
 def main() -> int:
-    """Entry point: the only place that builds real adapters."""
-    arguments = sys.argv[1:]
+    """Entry point."""
+    return run_program("update-ctl", lambda: _run_here(sys.argv[1:]))
+
+
+def _run_here(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)  # --help works everywhere
     # What a person needs to know is printed; the journal gets every step.
     loud = options.verbose or getattr(options, "scheduled", False)
     logging.basicConfig(
         level=logging.INFO if loud else logging.CRITICAL, format="%(message)s", stream=sys.stderr
     )
-    try:
-        configuration = read_settings()
-        world = local_world(configuration)
-    except Fault as fault:
-        complain(fault)
-        return fault.exit_status
-    return run(arguments, world, configuration)
+    configuration = read_settings()
+    return run(arguments, local_world(configuration), configuration)

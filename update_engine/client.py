@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from hostio.system.clock import Clock, SystemClock
+from hostio.system.commandline import complain, run_program
 from hostio.system.runner import Command, LocalRunner, Runner
 from osmodel.faults import Fault, HostFailure
 
@@ -105,10 +106,14 @@ def run(arguments: Sequence[str], client: Client) -> int:
     try:
         return act()
     except Fault as fault:
-        sys.stderr.write(f"update_engine_client: {fault}\n")
+        complain("update_engine_client", fault)
         return 1
 
 
 def main() -> int:
     """Entry point."""
-    return run(sys.argv[1:], Client(LocalRunner(), SystemClock(), sys.stdout))
+
+    def body() -> int:
+        return run(sys.argv[1:], Client(LocalRunner(), SystemClock(), sys.stdout))
+
+    return run_program("update_engine_client", body)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, TextIO
 
 from hostio.files.dropins import Severity
+from hostio.system.signals import terminated_by_signal
 from osmodel.faults import InvalidInput
 from update_engine import output
 from update_engine.core.preflight import Blocked
@@ -57,10 +58,11 @@ def _why(call: Call) -> int:
         status.root_hash,
         status.health,
         status.failed_check,
+        status.settings_problems,
         world.settings.updates.enabled,
         world.settings.repository_url,
         world.now(),
-        world.store.state(),
+        replace(world.store.state().as_of(world.now()), last_error=status.last_error),
     )
     return output.show_explanation(explain(situation), call.out, as_json=call.options.json)
 
@@ -81,16 +83,15 @@ def _apply(call: Call) -> int:
     from update_engine.worker import Ending, update  # noqa: PLC0415 - slow: cryptography
 
     _require_updates(call)
-    if options.retry:
-        world.store.change(lambda state: state.without_quarantine(options.retry))
     line = output.ProgressLine(sys.stderr)
     try:
-        result = update(world, _source(call), line.show)
+        with terminated_by_signal():
+            result = update(world, _source(call), line.show, retry=options.retry or "")
     finally:
         line.end()
     status = _finish(call, result)
     if options.reboot and result.ending in (Ending.ARMED, Ending.WAITING_FOR_REBOOT):
-        _reboot(world)
+        world.power.reboot()
     return status
 
 
@@ -107,10 +108,14 @@ def _rollback(call: Call) -> int:
 
     decision = roll_back_now(call.world)
     if isinstance(decision, Blocked):
-        return _finish(call, Result(Ending.BLOCKED, "", decision.text, decision.hint))
-    status = _finish(call, Result(Ending.ARMED, decision.version))
+        refused = Result(Ending.BLOCKED, "", decision.text, decision.hint)
+        output.show_result(
+            asdict(refused), call.out, as_json=call.options.json, refusal="cannot roll back"
+        )
+        return EXIT_BLOCKED
+    status = _finish(call, Result(Ending.ARMED, decision.to.version))
     if call.options.reboot:
-        _reboot(call.world)
+        call.world.power.reboot()
     return status
 
 
@@ -159,12 +164,6 @@ def _finish(call: Call, result: Result) -> int:
     return EXIT_NOTHING_NEW if nothing else 0
 
 
-def _reboot(world: EngineWorld) -> None:
-    from hostio.system.reboot import reboot  # noqa: PLC0415 - verbs load what they need
-
-    reboot(world.runner)
-
-
 def _require_updates(call: Call) -> None:
     for problem in call.configuration.problems:
         if problem.severity is Severity.ERROR:
@@ -180,6 +179,6 @@ def _not_now(world: EngineWorld) -> str:
         return "updates are turned off"
     if not world.settings.repository_url:
         return "no repository is configured"
-    if world.store.state().not_before > world.now():
+    if world.store.state().as_of(world.now()).not_before:
         return "backing off after failures"
     return ""

@@ -12,10 +12,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hostio.files.statefiles import DirectoryArchive, DurableFile, VolatileFile, locked
+from hostio.files.preallocated import PreallocatedFile
+from hostio.files.statefiles import DirectoryArchive, VolatileFile, locked
+from osmodel import bootlog
 from osmodel.faults import HostFailure
 from osmodel.hostidentity import PATH as IDENTITY
 from osmodel.hostidentity import HostIdentity, identify_host
+from update_engine.core import enginestate
 from update_engine.settings import Configuration, read_settings
 from update_engine.store import Store
 from update_engine.world import EngineWorld, Releases
@@ -39,6 +42,7 @@ def local_world(configuration: Configuration | None = None) -> EngineWorld:
         Fault: not a machine booted from an image of this project.
     """
     from hostio.system.clock import SystemClock  # noqa: PLC0415 - entry points build adapters
+    from hostio.system.power import SystemctlPower  # noqa: PLC0415 - as above
     from hostio.system.runner import LocalRunner  # noqa: PLC0415 - as above
 
     configuration = configuration or read_settings()
@@ -56,15 +60,17 @@ def local_world(configuration: Configuration | None = None) -> EngineWorld:
         machine=machine,
         slot=_slot(machine.root_hash),
         settings=configuration.values,
+        problems=configuration.problems,
         clock=clock,
         runner=runner,
+        power=SystemctlPower(runner),
         lock=lambda: locked(RUN / "lock"),
         esp=media.esp,
         disk=media.disk,
         firmware=media.firmware,
         store=Store(
-            DurableFile(STATE / "state.json", mode=0o644),
-            DurableFile(STATE / "starts.json", mode=0o644),
+            PreallocatedFile(STATE / "state.json", capacity=enginestate.SIZE, mode=0o644),
+            PreallocatedFile(STATE / "starts.json", capacity=bootlog.SIZE, mode=0o644),
             lambda name: VolatileFile(RUN / name),
         ),
         archive=DirectoryArchive(STATE / "failures"),

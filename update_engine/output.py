@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _OPERATION = "UPDATE_STATUS_"
 _BAR = 24  # characters
+_TELLING = frozenset({"available", "blocked"})  # endings that status shows
 
 
 def show_status(status: Status, out: TextIO, *, as_json: bool) -> int:
@@ -40,6 +41,10 @@ def show_status(status: Status, out: TextIO, *, as_json: bool) -> int:
     rows += [("Quarantined", f"{one.version}: {one.reason}") for one in status.quarantined]
     if status.last_error:
         rows.append(("Last error", f"{status.last_error.kind}: {status.last_error.message}"))
+    elif status.last_run and status.last_run.ending in _TELLING:
+        said = f"{status.last_run.ending} {status.last_run.version}".rstrip()
+        rows.append(("Last run", f"{said}: {status.last_run.text}".rstrip(": ")))
+    rows += [("Settings", problem) for problem in status.settings_problems]
     out.writelines(f"{name + ':':<13}{value}\n" for name, value in rows)
     return 0
 
@@ -90,8 +95,21 @@ def show_configuration(
     return 0
 
 
-def show_result(result: Mapping[str, object], out: TextIO, *, as_json: bool) -> None:
-    """Print the end of a run."""
+def show_result(
+    result: Mapping[str, object],
+    out: TextIO,
+    *,
+    as_json: bool,
+    refusal: str = "nothing can be installed at this time",
+) -> None:
+    """Print the end of a run.
+
+    Args:
+        result: its fields.
+        out: where to.
+        as_json: for programs.
+        refusal: headline of a run that was blocked.
+    """
     if as_json:
         _print_json(result, out)
         return
@@ -101,7 +119,7 @@ def show_result(result: Mapping[str, object], out: TextIO, *, as_json: bool) -> 
         "available": f"{version} can be installed",
         "armed": f"{version} starts at the next reboot",
         "waiting-for-reboot": f"{version} is installed already and starts at the next reboot",
-        "blocked": "nothing can be installed at this time",
+        "blocked": refusal,
     }[str(result["ending"])]
     out.write(f"{headline}\n")
     for extra in (result["text"], result["hint"]):

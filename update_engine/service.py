@@ -11,14 +11,15 @@ check, progress, operation, new version, its size.
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
 from hostio.system.busserver import BusObject, Method, Signal, serve
+from hostio.system.commandline import run_program
+from hostio.system.journal import log_to_journal
 from hostio.system.runner import Command
-from osmodel.faults import Fault, InvalidInput
+from osmodel.faults import InvalidInput
+from update_engine.local import local_world
 from update_engine.status import IDLE, NEED_REBOOT, Status, status_of
 from update_engine.world import EngineWorld
 
@@ -29,7 +30,6 @@ WORKER = "update-engine-run.service"
 SIGNATURE = "xdssx"
 IDLE_SECONDS = 30.0
 
-_log = logging.getLogger(__name__)
 _AT_REST = (IDLE, NEED_REBOOT)
 
 Values = tuple[int, float, str, str, int]
@@ -63,7 +63,7 @@ class Manager:
             TransientFailure: a worker runs.
             HostFailure: the ESP refused.
         """
-        from update_engine.install.sequence import disarm  # noqa: PLC0415 - slow: cryptography
+        from update_engine.disarming import disarm  # noqa: PLC0415 - status needs none
 
         self._stay()
         with self._world.lock():
@@ -119,12 +119,10 @@ def bus_object(manager: Manager) -> BusObject:
 
 def main() -> int:
     """Entry point."""
-    from update_engine.local import local_world  # noqa: PLC0415 - only entry points build adapters
+    log_to_journal()
+    return run_program("update-engine", _serve)
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    try:
-        serve(bus_object(Manager(local_world())))
-    except Fault as fault:
-        _log.error("kind=%s %s", fault.kind, fault)
-        return fault.exit_status
+
+def _serve() -> int:
+    serve(bus_object(Manager(local_world())))
     return 0

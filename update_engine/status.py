@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from osmodel.assessment import Assessment
-from update_engine.core.enginestate import EngineState, Problem, Quarantined
+from update_engine.core.enginestate import EngineState, Problem, Quarantined, Run, Target
 from update_engine.core.entries import KnownEntry
 from update_engine.core.health import CheckResult, Health
 from update_engine.world import EngineWorld
@@ -56,7 +56,9 @@ class Status:
         entries: all of them.
         quarantined: versions that failed here.
         last_error: of the last run.
+        last_run: how the last run ended that did not fail; ``None`` if none did.
         floor: version below which no update goes.
+        settings_problems: what could not be used of the settings, a line each.
     """
 
     image: str
@@ -77,7 +79,9 @@ class Status:
     entries: tuple[ListedEntry, ...]
     quarantined: tuple[Quarantined, ...]
     last_error: Problem | None
+    last_run: Run | None
     floor: str
+    settings_problems: tuple[str, ...]
 
     def to_json(self) -> dict[str, object]:
         """Plain values, in the order of the fields."""
@@ -97,8 +101,8 @@ class _Activity:
 def status_of(world: EngineWorld) -> Status:
     """Look at everything that is stored; mounts nothing, takes no lock."""
     me, store = world.machine, world.store
-    state, known, verdict = store.state(), store.entries(), store.verdict()
-    activity = _activity(world, state)
+    state, known, verdict = store.state().as_of(world.now()), store.entries(), store.verdict()
+    activity = _activity(world, state, known)
     return Status(
         image=me.image,
         architecture=me.architecture,
@@ -113,37 +117,38 @@ def status_of(world: EngineWorld) -> Status:
         new_size=activity.size,
         progress=activity.progress,
         last_checked=state.last_checked,
-        waiting_for=_waiting_for(activity, verdict.health, known, me.root_hash),
+        waiting_for=_waiting_for(activity, verdict.health),
         passive=_passive(known, me.root_hash),
         entries=tuple(map(_listed, known)),
         quarantined=state.quarantined,
-        last_error=state.last_error,
+        last_error=store.last_problem(),
+        last_run=state.last_run,
         floor=state.floor,
+        settings_problems=tuple(f"{one.severity}: {one.text}" for one in world.problems),
     )
 
 
-def _activity(world: EngineWorld, state: EngineState) -> _Activity:
+def _activity(world: EngineWorld, state: EngineState, known: Sequence[KnownEntry]) -> _Activity:
     progress = world.store.progress()
     # A worker that was killed leaves its last report behind.
     if progress is not None and world.is_running(progress.pid):
         return _Activity(progress.operation, progress.version, progress.size, progress.progress)
     armed = state.armed
-    if armed is not None and armed.root_hash != world.machine.root_hash:
+    if armed is not None and armed.root_hash != world.machine.root_hash and _boots(armed, known):
         return _Activity(NEED_REBOOT, armed.version, armed.size, 1.0)
     return _Activity()
 
 
-def _waiting_for(
-    activity: _Activity, health: Health, known: Sequence[KnownEntry], running: str
-) -> str:
+def _boots(armed: Target, known: Sequence[KnownEntry]) -> bool:
+    """Whether what was armed has an entry, as far as the ESP has been seen in this boot."""
+    entries = [one for one in known if one.root_hash == armed.root_hash or one.slot == armed.slot]
+    return not known or any(one.assessment is not Assessment.BAD for one in entries)
+
+
+def _waiting_for(activity: _Activity, health: Health) -> str:
     if activity.operation == NEED_REBOOT:
         return "reboot"
-    if health is Health.PENDING:
-        return "health-checks"
-    # A healthy version is blessed; bad while healthy means rolled back.
-    bad = [one for one in known if one.assessment is Assessment.BAD]
-    own = any(one.root_hash == running for one in bad)
-    return "reboot" if own and health is Health.HEALTHY else ""
+    return "health-checks" if health is Health.PENDING else ""
 
 
 def _passive(known: Sequence[KnownEntry], running: str) -> Passive | None:

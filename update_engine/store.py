@@ -1,7 +1,9 @@
 """The engine's files: read with mercy, written whole.
 
 A damaged file is begun anew and said so in the journal: none of them decides
-what boots, so none of them may keep a machine from being updated.
+what boots, so none of them may keep a machine from being updated. The two that
+outlive a boot keep their space and are written on a full disk as well
+(``hostio.files.preallocated``).
 """
 
 from __future__ import annotations
@@ -10,14 +12,15 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 from hostio.files.statefiles import TextFile
 from osmodel import bootlog
 from osmodel.assessment import Assessment
 from osmodel.bootlog import BootLog, Stage
-from osmodel.faults import InvalidInput
+from osmodel.faults import Fault, HostFailure, InvalidInput
 from update_engine.core import enginestate
-from update_engine.core.enginestate import EngineState
+from update_engine.core.enginestate import EngineState, Problem
 from update_engine.core.entries import KnownEntry
 from update_engine.core.health import CheckResult, Health, Verdict
 
@@ -43,6 +46,18 @@ class Progress:
     pid: int
 
 
+class SpacedFile(TextFile, Protocol):
+    """A file that can take its space beforehand; see ``hostio.files.preallocated``."""
+
+    def prepare(self) -> None:
+        """Take the space, if it is not taken yet.
+
+        Raises:
+            HostFailure: no room.
+        """
+        ...
+
+
 class Store:
     """All files of the engine.
 
@@ -52,12 +67,20 @@ class Store:
         run: opens a volatile file of ``/run/update-engine`` by name.
     """
 
-    def __init__(self, state: TextFile, boots: TextFile, run: Callable[[str], TextFile]) -> None:
+    def __init__(
+        self, state: SpacedFile, boots: SpacedFile, run: Callable[[str], TextFile]
+    ) -> None:
         self._state = state
         self._boots = boots
         self._progress = run("progress.json")
         self._entries = run("entries.json")
         self._health = run("health.json")
+        self._problem = run("problem.json")
+
+    def prepare(self) -> None:
+        """Take the space of both durable files; raises ``HostFailure`` if there is none."""
+        self._boots.prepare()
+        self._state.prepare()
 
     def state(self) -> EngineState:
         """What is remembered; empty when there is nothing, or it is damaged."""
@@ -77,6 +100,37 @@ class Store:
         if after != before:
             self._state.write(enginestate.encode(after))
         return after
+
+    def note_problem(self, fault: Fault, at: int) -> None:
+        """Keep ``fault`` as the last error: durable if possible, else until the next boot."""
+        try:
+            self.change(lambda state: state.with_problem(fault, at))
+        except HostFailure as failure:
+            _log.error("state not written: %s", failure)
+            problem = EngineState().with_problem(fault, at).last_error
+            assert problem is not None
+            try:
+                self._problem.write(json.dumps(asdict(problem)) + "\n")
+            except HostFailure as second:
+                _log.error("problem not published: %s", second)
+
+    def last_problem(self) -> Problem | None:
+        """The last error, also one that could not be kept durably."""
+        try:
+            kept = self.state().last_error
+        except HostFailure:
+            kept = None
+        fields = _fields(self._problem.read())
+        try:
+            kind, message, hint = (str(fields[name]) for name in ("kind", "message", "hint"))
+            noted = Problem(kind, message, hint, int(str(fields["at"])))
+        except (KeyError, ValueError):
+            return kept
+        return noted if kept is None or noted.at >= kept.at else kept
+
+    def forget_problem(self) -> None:
+        """Drop what could only be kept until the next boot."""
+        self._problem.remove()
 
     def boot_log(self) -> BootLog:
         """How far each boot came."""

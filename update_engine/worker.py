@@ -15,11 +15,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import ClassVar
 
-from osmodel.faults import Fault, HostFailure
+from hostio.system.signals import Terminated
+from osmodel.assessment import Assessment
+from osmodel.faults import Fault, HostFailure, TransientFailure
 from osmodel.version import Version
 from update_engine.core import worker
 from update_engine.core.backoff import seconds_before_next_run, seconds_before_retry
-from update_engine.core.enginestate import EngineState
+from update_engine.core.enginestate import EngineState, Run, Target
+from update_engine.core.entries import of_root
 from update_engine.core.offers import Host, Reason, Refusal
 from update_engine.core.preflight import Blocked
 from update_engine.core.worker import Candidate, Effect, Event, State
@@ -84,42 +87,47 @@ def check(world: EngineWorld, source: Source) -> Result:
     """
     run = _Run(world, source, _unwatched)
     with world.lock(), run.reporting():
-        found = run.find()
-    if found.choice.release is None:
-        return _nothing(found)
-    return Result(Ending.AVAILABLE, str(found.choice.release.version))
+        release = run.find().choice.release
+        if release is not None:
+            run.result = Result(Ending.AVAILABLE, str(release.version))
+    return run.result
 
 
-def update(world: EngineWorld, source: Source, watch: Watch | None = None) -> Result:
+def update(
+    world: EngineWorld, source: Source, watch: Watch | None = None, *, retry: str = ""
+) -> Result:
     """Check, write and arm; holds the engine's lock throughout.
 
     Args:
         world: the machine.
         source: where releases come from.
         watch: called at each change of progress.
+        retry: a quarantined version that may try again.
 
     Raises:
         Fault: what ended the run; it is also in the state by then.
     """
-    with world.lock():
-        run = _Run(world, source, watch or _unwatched)
-        with run.reporting():
-            return run.to_the_end()
+    run = _Run(world, source, watch or _unwatched)
+    with world.lock(), run.reporting():
+        if retry:
+            world.store.change(lambda state: state.without_quarantine(retry))
+        run.to_the_end()
+    return run.result
 
 
 class _Run:
     """One run: performs effects and turns their outcomes into events."""
 
     def __init__(self, world: EngineWorld, source: Source, watch: Watch) -> None:
+        self.result = Result(Ending.NOTHING_NEW)
         self._world = world
         self._source = source
         self._watch = watch
         self._found: Found | None = None
         self._fault: Fault | None = None
-        self._result = Result(Ending.NOTHING_NEW)
         self._published_at = float("-inf")
 
-    def to_the_end(self) -> Result:
+    def to_the_end(self) -> None:
         """Step until no event follows."""
         state = self._resumed()
         event: Event | None = worker.CheckDue()
@@ -131,7 +139,6 @@ class _Run:
                 event = self._outcome(effect) or event
         if self._fault is not None and isinstance(state, worker.Idle):
             raise self._fault
-        return self._result
 
     def find(self) -> Found:
         """Ask the source, and write down what it said."""
@@ -155,15 +162,31 @@ class _Run:
             yield
         except Fault as fault:
             _log.error("kind=%s %s", fault.kind, fault)
-            at = self._world.now()
-            problem = fault  # the name of an except clause ends with it
-            with contextlib.suppress(HostFailure):
-                store.change(lambda old: old.with_problem(problem, at))
+            store.note_problem(fault, self._world.now())
+            raise
+        except Terminated:
+            # The limit of a service, or the shutdown: the next run begins anew.
+            ended = TransientFailure("ended by SIGTERM", hint="the next scheduled run begins anew")
+            _log.error("kind=%s %s", ended.kind, ended)
+            store.note_problem(ended, self._world.now())
+            self._back_off()
             raise
         else:
-            store.change(lambda old: replace(old, last_error=None, failures=0, not_before=0))
+            self._remember_result()
         finally:
-            store.publish_nothing()
+            with contextlib.suppress(HostFailure):
+                store.publish_nothing()
+
+    def _remember_result(self) -> None:
+        result, at = self.result, self._world.now()
+        if result.ending is Ending.BLOCKED:
+            _log.warning("blocked: %s", result.text)
+        run = Run(result.ending, result.version, result.text, result.hint, at)
+        store = self._world.store
+        store.change(
+            lambda old: replace(old, last_run=run, last_error=None, failures=0, not_before=0)
+        )
+        store.forget_problem()
 
     def publish(self, operation: str, progress: float) -> None:
         """Say what is going on, to other processes and to the caller."""
@@ -171,7 +194,11 @@ class _Run:
         if self._found is not None and self._found.choice.release is not None:
             version, size = str(self._found.choice.release.version), self._found.size
         record = Progress(f"UPDATE_STATUS_{operation}", version, size, progress, self._world.pid)
-        self._world.store.publish(record)
+        try:
+            self._world.store.publish(record)
+        except HostFailure as fault:
+            # Only status reads it; no update ends for that.
+            _log.warning("progress not published: %s", fault)
         self._watch(record)
 
     def _resumed(self) -> State:
@@ -179,12 +206,22 @@ class _Run:
         if armed is None:
             return worker.Idle()
         candidate = Candidate(armed.version, armed.root_hash)
+        if armed.root_hash != self._world.machine.root_hash and not self._is_bootable(armed):
+            _log.warning("armed version=%s has no entry: forgotten", armed.version)
+            self._world.store.change(lambda old: old.with_armed(None))
+            return worker.Idle()
         if armed.root_hash == self._world.machine.root_hash:
             text = f"{armed.version} runs on trial; nothing is installed before it is blessed"
-            self._result = Result(Ending.BLOCKED, armed.version, text)
+            self.result = Result(Ending.BLOCKED, armed.version, text)
             return worker.OnTrial(candidate)
-        self._result = Result(Ending.WAITING_FOR_REBOOT, armed.version)
+        self.result = Result(Ending.WAITING_FOR_REBOOT, armed.version)
         return worker.Armed(candidate)
+
+    def _is_bootable(self, armed: Target) -> bool:
+        """Whether the loader knows the armed version; its state may be older than the ESP."""
+        with self._world.boot() as boot:
+            own = of_root(boot.entries(), armed.root_hash)
+        return any(one.assessment not in (None, Assessment.BAD) for one in own)
 
     def _outcome(self, effect: Effect) -> Event | None:
         if isinstance(effect, worker.Wait):
@@ -201,7 +238,7 @@ class _Run:
         found = self.find()
         release = found.choice.release
         if release is None:
-            self._result = _nothing(found)
+            self.result = _nothing(found)
             return worker.NothingNew()
         return worker.OfferFound(Candidate(str(release.version), release.root_hash))
 
@@ -213,9 +250,9 @@ class _Run:
         with self._source.opened(release) as payload:
             armed = install(self._world, payload, self._found.size, self._report)
         if isinstance(armed, Blocked):
-            self._result = Result(Ending.BLOCKED, str(release.version), armed.text, armed.hint)
+            self.result = Result(Ending.BLOCKED, str(release.version), armed.text, armed.hint)
             return worker.WriteBlocked()
-        self._result = Result(Ending.ARMED, armed.version)
+        self.result = Result(Ending.ARMED, armed.version)
         self._fault = None
         return worker.SlotArmed()
 
@@ -235,8 +272,10 @@ class _Run:
                 state, failures=failures, not_before=now + seconds_before_next_run(failures)
             )
 
-        with contextlib.suppress(HostFailure):
+        try:
             self._world.store.change(later)
+        except HostFailure as fault:
+            _log.error("state not written: %s", fault)
 
     def _ask_for_reboot(self) -> None:
         self._world.reboot_wanted.write("")

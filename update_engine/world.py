@@ -7,16 +7,18 @@ from here.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from hostio.disk.esp import Esp
 from hostio.disk.systemdisk import SystemDisk
+from hostio.files.dropins import Problem
 from hostio.files.statefiles import Archive, TextFile
 from hostio.net.fetch import ByteStream
 from hostio.system.clock import Clock
+from hostio.system.power import Power
 from hostio.system.runner import Runner
 from osmodel.faults import Fault, HostFailure
 from osmodel.hostidentity import HostIdentity
@@ -61,9 +63,11 @@ class EngineWorld:
     Attributes:
         machine: which image, version and root runs.
         slot: the slot that runs, ``a`` or ``b``, for people; empty if unknown.
-        settings: as configured.
+        settings: as configured, with defaults for what could not be used.
+        problems: what could not be used.
         clock: time.
         runner: other programs.
+        power: restarts the machine.
         lock: held while slots, ESP or state are changed; fails when taken.
         esp: mounts the ESP for as long as it is needed.
         disk: finds the system disk.
@@ -79,8 +83,10 @@ class EngineWorld:
     machine: HostIdentity
     slot: str
     settings: Settings
+    problems: Sequence[Problem]
     clock: Clock
     runner: Runner
+    power: Power
     lock: Callable[[], AbstractContextManager[None]]
     esp: Callable[[], AbstractContextManager[Esp]]
     disk: Callable[[], SystemDisk]

@@ -2,7 +2,7 @@
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from osmodel.faults import HostFailure
 
@@ -26,10 +26,48 @@ class Power:
         self.operations = 0
         self._cut_at = cut_at
 
-    def use(self) -> None:
+    def use(self, medium: str = "") -> None:
+        """One operation that is durable or not.
+
+        Args:
+            medium: ``disk``, ``esp`` or ``state``.
+        """
+        del medium
         if self._cut_at is not None and self.operations >= self._cut_at:
             raise PowerCut
         self.operations += 1
+
+    def touch(self, medium: str) -> None:
+        """One operation that no cut can tear: on ``run`` or ``var``."""
+
+
+class Refusing(Power):
+    """A machine on which writes fail.
+
+    Args:
+        refuses: says for the number of a write (from 0) and its medium with which
+            words it fails; empty if it does not.
+    """
+
+    def __init__(self, refuses: Callable[[int, str], str]) -> None:
+        super().__init__()
+        self.writes = 0
+        self.refused = 0
+        self._refuses = refuses
+
+    def heal(self) -> None:
+        """Let every write succeed from here on."""
+        self._refuses = lambda _number, _medium: ""
+
+    def use(self, medium: str = "") -> None:
+        self.touch(medium)
+        super().use(medium)
+
+    def touch(self, medium: str) -> None:
+        number, self.writes = self.writes, self.writes + 1
+        if words := self._refuses(number, medium):
+            self.refused += 1
+            raise HostFailure(f"{medium}: {words}")
 
 
 class RamDisk:
@@ -74,7 +112,7 @@ class RamDisk:
         self._check(offset, len(data))
         # Pending before the cut: the write that is under way may arrive or not.
         self._pending.append((offset, data))
-        self._power.use()
+        self._power.use("disk")
         if self.writes == self._loses:
             self._pending.pop()
         self._current[offset : offset + len(data)] = data
@@ -82,7 +120,7 @@ class RamDisk:
         self.bytes_written += len(data)
 
     def flush(self) -> None:
-        self._power.use()
+        self._power.use("disk")
         self.flushes += 1
         for offset, data in self._pending:
             self.durable[offset : offset + len(data)] = data

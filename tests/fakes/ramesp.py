@@ -94,7 +94,7 @@ class RamEsp:
         self.changes += 1
 
     def use_power(self) -> None:
-        self._power.use()
+        self._power.use("esp")
 
     def aftermaths(self) -> Iterator[tuple[Files, Files]]:
         """What ``EFI/Linux`` and the top directory may hold after a cut at this moment.

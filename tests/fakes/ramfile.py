@@ -10,9 +10,17 @@ class RamFile:
     """The fake of ``hostio.files.statefiles.TextFile``.
 
     ``full`` makes it refuse every new content, as a full disk does.
+
+    Args:
+        text: what it holds.
+        power: of the machine.
+        medium: ``state`` for a file that survives, ``run`` for one that does not.
     """
 
-    def __init__(self, text: str | None = None, *, power: Power | None = None) -> None:
+    def __init__(
+        self, text: str | None = None, *, power: Power | None = None, medium: str = "state"
+    ) -> None:
+        self._medium = medium
         self.text = text
         self.writes = 0
         self.full = False
@@ -26,14 +34,23 @@ class RamFile:
         if self.full:
             raise HostFailure("No space left on device")
         self._under_way = text
-        self._power.use()
+        self._use()
         self._under_way = None
         self.text = text
         self.writes += 1
 
     def remove(self) -> None:
-        self._power.use()
+        self._use()
         self.text = None
+
+    def prepare(self) -> None:
+        """It has all the space there is."""
+
+    def _use(self) -> None:
+        if self._medium == "state":
+            self._power.use(self._medium)
+        else:
+            self._power.touch(self._medium)
 
     def aftermaths(self) -> Iterator[str | None]:
         """What the file may hold after a cut at this moment."""

@@ -7,13 +7,15 @@ what firmware, loader and initrd do, and says which version they start.
 
 import io
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hostio.disk.blockdev import BlockDevice
 from hostio.disk.systemdisk import read_table
+from hostio.files.dropins import Problem
+from hostio.files.statefiles import Archive
 from hostio.system.runner import Command
 from osmodel import bootentry, gpt, slotstate
 from osmodel.faults import Fault, InvalidInput, TransientFailure, UntrustedData
@@ -34,6 +36,7 @@ from osmodel.verity import parse_superblock
 from tests.fakes.clock import StoppedClock
 from tests.fakes.loaders import started
 from tests.fakes.payloads import SmallRelease, signed_payload, small_release, tree_of, trust
+from tests.fakes.power import RamPower
 from tests.fakes.ramarchive import RamArchive
 from tests.fakes.ramdisk import Power, RamDisk
 from tests.fakes.ramesp import RamEsp
@@ -41,10 +44,13 @@ from tests.fakes.ramfile import RamFile
 from tests.fakes.ramfirmwarefiles import RamFirmwareFiles
 from tests.fakes.runner import ScriptedRunner, failing
 from tests.fakes.smalluki import small_uki
+from update_engine.boot import steps
 from update_engine.firmware import Firmware
+from update_engine.install.sources import FromRepository
 from update_engine.repository.keys import Trust
 from update_engine.settings import Settings
 from update_engine.store import Store
+from update_engine.worker import update
 from update_engine.world import EngineWorld
 
 UEFI = Target("x86_64")
@@ -175,6 +181,7 @@ class RamSystem:
     shelf: Shelf = field(default_factory=Shelf)
     power: Power = field(default_factory=Power)
     settings: Settings = field(default_factory=Settings)
+    problems: Sequence[Problem] = ()
 
     def __post_init__(self) -> None:
         self.whole = RamDisk(DISK, power=self.power, content=self.media.table)
@@ -188,13 +195,18 @@ class RamSystem:
         self.state = RamFile(self.media.state, power=self.power)
         self.boots_file = RamFile(self.media.boots, power=self.power)
         self.volatile: dict[str, RamFile] = {}
-        self.archive = RamArchive()
+        self.archive: Archive = RamArchive(self.power)
+        self.store = Store(
+            self.state,
+            self.boots_file,
+            lambda name: self.volatile.setdefault(name, RamFile(power=self.power, medium="run")),
+        )
         self.runner = ScriptedRunner(
-            journalctl=lambda _: b"journal\n", systemctl=self._systemctl, sh=self._check
+            journalctl=lambda _: b"journal\n", systemctl=lambda _: b"", sh=self._check
         )
         self.clock = StoppedClock()
-        self.reboot_wanted = RamFile()
-        self.rebooting = False
+        self.reboot_wanted = RamFile(power=self.power, medium="run")
+        self.restarts = RamPower()
         self.firmware = Firmware(Path("/nowhere"), lambda: nullcontext(RamFirmwareFiles({})))
         self.failing_checks: dict[str, str] = {}
         self.locked = False
@@ -214,23 +226,26 @@ class RamSystem:
             ),
             slot=slot_of(RamSystemDisk(self).table(), release.root_hash) or "",
             settings=self.settings,
+            problems=self.problems,
             clock=self.clock,
             runner=self.runner,
+            power=self.restarts,
             lock=self._lock,
             esp=self.esp.mounted,
             disk=lambda: RamSystemDisk(self),
             firmware=lambda: self.firmware,
-            store=Store(
-                self.state,
-                self.boots_file,
-                lambda name: self.volatile.setdefault(name, RamFile()),
-            ),
+            store=self.store,
             archive=self.archive,
             releases=lambda: self.shelf,
             reboot_wanted=self.reboot_wanted,
             is_running=lambda pid: pid == 4711,
             pid=4711,
         )
+
+    @property
+    def rebooting(self) -> bool:
+        """Whether a restart was asked for."""
+        return bool(self.restarts.reboots)
 
     def aftermaths(self, seed: int = 0) -> Iterator[Media]:
         """What may be found when power returns after a cut at this moment."""
@@ -271,11 +286,6 @@ class RamSystem:
         finally:
             self.locked = False
 
-    def _systemctl(self, command: Command) -> bytes:
-        if "reboot" in command.argv:
-            self.rebooting = True
-        return b""
-
     def _check(self, command: Command) -> bytes:
         name = Path(command.argv[-1]).name
         if name in self.failing_checks:
@@ -305,6 +315,16 @@ class RamSystemDisk:
 
     def node(self, number: int) -> Path:
         return Path(f"/dev/ram{number}")
+
+
+def updated_machine() -> RamSystem:
+    """A machine that was updated from 1.0.0 to 1.0.1, which runs and was blessed."""
+    system = RamSystem(factory_media(), shelf=Shelf(NEW))
+    steps.run(["assess", "bless"], system.world)
+    update(system.world, FromRepository(system.shelf))
+    system = RamSystem(switched_on(system.off()), NEW, Shelf(NEW))
+    steps.run(["assess", "bless"], system.world)
+    return system
 
 
 class DoesNotStart(AssertionError):  # noqa: N818 - an outcome, not an error of the code

@@ -57,7 +57,9 @@ def arm(control: BootControl) -> None:
 CHANGES: dict[str, Callable[[BootControl], object]] = {
     "sweep": lambda control: control.sweep(),
     "bless": lambda control: control.bless(entry(control, NEW)),
-    "give up": lambda control: control.mark_bad(entry(control, NEW), 1),
+    "switch": lambda control: control.switch(
+        entry(control, NEW), entry(control, OLD), boots=1, on_trial=True
+    ),
     "remove": lambda control: control.remove(entry(control, NEW)),
     "readmit": lambda control: control.readmit(entry(control, NEW)),
     "remove and arm": arm,

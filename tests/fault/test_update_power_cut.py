@@ -31,7 +31,7 @@ from tests.fakes.ramsystem import (
     starts_by,
 )
 from update_engine.boot import steps
-from update_engine.install.sequence import disarm
+from update_engine.disarming import disarm
 from update_engine.install.sources import FromRepository
 from update_engine.rollback import roll_back_now
 from update_engine.worker import Ending, update
@@ -66,11 +66,16 @@ def update_it(system: RamSystem) -> None:
 
 
 def boot_well(system: RamSystem) -> None:
-    steps.run(["assess", "bless", "stable"], system.world)
+    steps.run(["assess", "bless", "stable", "end"], system.world)
 
 
 def roll_back(system: RamSystem) -> None:
     roll_back_now(system.world)
+
+
+def roll_back_and_stay(system: RamSystem) -> None:
+    roll_back(system)
+    assert disarm(system.world) is not None
 
 
 def take_back(system: RamSystem) -> None:
@@ -108,7 +113,7 @@ def before(name: str, target: Target) -> Media:
     assert name == "rolled back"
     system = switched_on(before("updated", target))
     roll_back(system)
-    return system.off()
+    return after_good_boot(system.off())
 
 
 def update_to_next(system: RamSystem) -> None:
@@ -127,6 +132,7 @@ SCENARIOS: dict[str, tuple[str, Act, set[str]]] = {
     ),
     "blessing": ("armed", boot_well, {"1.0.1"}),
     "rollback": ("updated", roll_back, {"1.0.0", "1.0.1"}),
+    "a rollback that is taken back": ("updated", roll_back_and_stay, {"1.0.0", "1.0.1"}),
 }
 
 

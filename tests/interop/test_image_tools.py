@@ -280,8 +280,8 @@ table = gpt.Gpt("%s", 512, 2048, (one,))
 first = gpt.encode_primary(table)
 assert gpt.parse(lambda at, n: first[at:at + n], 512, 2048) == table
 good = Assessment.GOOD
-entries = [KnownEntry("a.efi", good, "1.0", "a"), KnownEntry("b.efi", good, "1.1", "b")]
-assert decisions.entry_to_mark_bad("b", entries) is entries[1]
+entries = [KnownEntry("a.efi", good, "1.0", "a" * 64), KnownEntry("b.efi", good, "1.1", "b" * 64)]
+assert decisions.way_out("b" * 64, entries, table) is None
 try:
     raise UntrustedData("x")
 except UntrustedData as fault:

@@ -54,7 +54,10 @@ reboot()
 """
 ACTS = {
     "bless": "    boot.bless(passive[0])",
-    "give up": "    boot.mark_bad(passive[0], 1)",
+    "switch": (
+        "    running = [one for one in boot.entries() if one.version == '1.0.0']\n"
+        "    boot.switch(running[0], passive[0], boots=1, on_trial=True)"
+    ),
     "sweep": "    boot.sweep()",
     "install": """\
     boot.remove(passive[0])

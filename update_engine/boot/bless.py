@@ -23,22 +23,37 @@ _log = logging.getLogger(__name__)
 
 
 def bless(world: EngineWorld) -> None:
-    """Make the running version good, and write down that it came up.
-
-    The floor rises last: raised before the counter is gone it could forbid the
-    version that the loader falls back to.
+    """Make the running version good.
 
     Raises:
         HostFailure: no entry, or more than one, is ours; the ESP refused.
     """
-    running = world.machine.root_hash
     with world.boot() as boot:
-        _drop_counter(boot, running)
+        _drop_counter(boot, world.machine.root_hash)
+
+
+def record(world: EngineWorld) -> None:
+    """Write down that the running version came up; follows the blessing.
+
+    The floor rises here: raised before the counter is gone it could forbid the
+    version that the loader falls back to.
+
+    Raises:
+        HostFailure: something could not be written; the rest is. The next boot
+            makes up for it.
+    """
+    try:
+        _raise_floor(world)
+    finally:
+        world.store.reach(world.machine.boot_id, Stage.HEALTHY)
+
+
+def _raise_floor(world: EngineWorld) -> None:
+    running = world.machine.root_hash
     success = Success(str(world.machine.version), running, world.now())
     state = world.store.state()
     if state.armed is not None or not state.successes or state.successes[-1].root_hash != running:
         world.store.change(lambda old: old.blessed(success))
-    world.store.reach(world.machine.boot_id, Stage.HEALTHY)
 
 
 def _drop_counter(boot: BootControl, running: str) -> None:

@@ -5,24 +5,24 @@ A check is an executable in ``health.d`` below ``/usr/lib``, ``/etc`` or ``/run`
 the time that is left for all of them is over. Exit status 0 is healthy; the last
 line it prints says why not. Which files count: :mod:`hostio.files.dropins`.
 
-On trial, the check that failed is written down durably, then the machine
-reboots, so that the loader lowers the counter. A blessed version stays up.
+On trial, the check that failed is written down if that is possible, then the
+machine reboots, so that the loader lowers the counter. A blessed version stays
+up.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from hostio.files import dropins
-from hostio.system.reboot import reboot
 from hostio.system.runner import Command
 from osmodel.assessment import Assessment
-from osmodel.faults import HostFailure
+from osmodel.faults import Fault, HostFailure
 from update_engine.core.enginestate import FailedCheck
-from update_engine.core.entries import of_root
+from update_engine.core.entries import KnownEntry, of_root
 from update_engine.core.health import CheckResult, Consequence, Verdict, consequence, verdict
 from update_engine.world import EngineWorld
 
@@ -45,7 +45,7 @@ def examine(world: EngineWorld, checks: Sequence[Path]) -> Consequence:
     """Run ``checks``, publish the verdict, and reboot if it calls for that.
 
     Raises:
-        HostFailure: the verdict could not be written down, or the reboot failed.
+        HostFailure: as :func:`conclude`.
     """
     ends = world.clock.monotonic() + world.settings.health.deadline_s
     results: list[CheckResult] = []
@@ -59,37 +59,58 @@ def examine(world: EngineWorld, checks: Sequence[Path]) -> Consequence:
 
 
 def conclude(world: EngineWorld, judged: Verdict) -> Consequence:
-    """Act on a verdict.
+    """Act on a verdict; what cannot be stored on the way keeps nothing from happening.
 
     Raises:
-        HostFailure: as :func:`examine`.
+        HostFailure: a failing trial could not be rebooted, not even by force.
     """
     follows = consequence(judged, on_trial=is_on_trial(world))
     if follows is Consequence.PROCEED:
         return follows  # the blessing publishes that it is healthy
-    world.store.publish_verdict(judged)
+    _store(lambda: world.store.publish_verdict(judged))
     failed = judged.failed
     assert failed is not None
     _log.error("unhealthy check=%s message=%s consequence=%s", failed.name, failed.message, follows)
     if follows is Consequence.REBOOT:
         me = world.machine
         record = FailedCheck(me.root_hash, me.boot_id, failed.name, failed.message)
-        world.store.change(lambda state: replace(state, failed_check=record))
-        reboot(world.runner)
+        _store(lambda: world.store.change(lambda state: replace(state, failed_check=record)))
+        # A version that cannot be told why it failed must be left all the same.
+        world.power.reboot_regardless()
     return follows
+
+
+def _store(write: Callable[[], object]) -> None:
+    try:
+        write()
+    except Fault as fault:
+        _log.error("not stored: %s", fault)
 
 
 def is_on_trial(world: EngineWorld) -> bool:
     """Whether the loader still counts the running entry.
 
-    From the ESP as seen at this boot; if that look failed, from what was
-    armed. Unsure means no: a machine that reboots for ever is of no use.
+    From the ESP as seen in this boot; if nothing was seen or published, from a
+    look at it; if that fails, from what was armed. Unsure means no: a machine
+    that reboots for ever is of no use.
     """
-    own = of_root(world.store.entries(), world.machine.root_hash)
+    own = of_root(world.store.entries() or _look(world), world.machine.root_hash)
     if len(own) == 1:
         return own[0].assessment is not Assessment.GOOD
-    armed = world.store.state().armed
+    try:
+        armed = world.store.state().armed
+    except HostFailure:
+        return False
     return armed is not None and armed.root_hash == world.machine.root_hash
+
+
+def _look(world: EngineWorld) -> tuple[KnownEntry, ...]:
+    try:
+        with world.lock(), world.boot() as boot:
+            return boot.entries()
+    except Fault as fault:
+        _log.warning("ESP not looked at: %s", fault)
+        return ()
 
 
 def _run(world: EngineWorld, check: Path, left: float) -> CheckResult:

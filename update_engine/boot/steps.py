@@ -4,10 +4,12 @@
 ``health``    run the checks; reboot a failing trial
 ``deadline``  a boot that came to no verdict in time counts as failed
 ``bless``     after boot-complete.target: the version is good
-``stable``    the boot ended well: it stayed up, or it is shutting down orderly
+``stable``    the boot has lasted for a while
+``end``       the machine is shutting down in order
 
-Several steps can be given to one call: starting Python once is cheaper. A fault
-in ``assess`` is written down and does not keep ``health`` from running.
+Several steps can be given to one call: starting Python once is cheaper. No
+step depends on a file that can be written: what cannot be stored is said in
+the journal, and what has to happen happens all the same.
 """
 
 from __future__ import annotations
@@ -18,10 +20,12 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
+from hostio.files.dropins import Severity
 from hostio.system.runner import Command
+from osmodel import bootlog
 from osmodel.bootlog import Stage
 from osmodel.faults import Fault, TransientFailure
-from update_engine.core.health import CheckResult, Consequence, Health, Verdict
+from update_engine.core.health import STARTUP, CheckResult, Consequence, Health, Moment, Verdict
 from update_engine.world import EngineWorld
 
 _log = logging.getLogger(__name__)
@@ -34,50 +38,76 @@ def assess_step(world: EngineWorld) -> int:
     """Look back at the last boots."""
     from update_engine.boot.outcome import assess_boots  # noqa: PLC0415 - stable needs none
 
+    for problem in world.problems:
+        level = logging.ERROR if problem.severity is Severity.ERROR else logging.WARNING
+        _log.log(level, "settings: %s", problem.text)
     with _locked(world):
+        try:
+            world.store.prepare()
+        except Fault as fault:
+            # The disk may have room again when something is to be written.
+            _log.error("no space for the state: %s", fault)
         assess_boots(world)
     return 0
 
 
 def health_step(world: EngineWorld) -> int:
-    """Run the health checks; 1 when the start is not a good one."""
-    from update_engine.boot.health import examine, find_checks  # noqa: PLC0415 - stable needs none
+    """Run the health checks; 1 when the boot is not a good one."""
+    from update_engine.boot.health import conclude, examine, find_checks  # noqa: PLC0415 - as above
 
-    return 0 if examine(world, find_checks()) is Consequence.PROCEED else 1
+    try:
+        checks = find_checks()
+    except Fault as fault:
+        # Checks that cannot be found have not passed.
+        failed = CheckResult("health.d", passed=False, message=_first_line(fault))
+        conclude(world, Verdict(Health.UNHEALTHY, failed))
+        return 1
+    return 0 if examine(world, checks) is Consequence.PROCEED else 1
 
 
 def deadline_step(world: EngineWorld) -> int:
-    """Fail a boot that did not come to a verdict."""
-    from update_engine.boot.health import conclude  # noqa: PLC0415 - stable needs none
+    """Fail a boot that came to no verdict, and end a failed trial that is still up."""
+    from update_engine.boot.health import conclude, is_on_trial  # noqa: PLC0415 - as above
 
-    if world.store.verdict().health is not Health.PENDING:
+    known = world.store.verdict()
+    if known.health is Health.HEALTHY:
         return 0
-    late = CheckResult("startup", passed=False, message=f"not complete in time: {_jobs(world)}")
-    conclude(world, Verdict(Health.UNHEALTHY, late))
+    if known.health is Health.UNHEALTHY:
+        if not is_on_trial(world):
+            return 0
+        _log.error("a failed trial is still up: rebooting again")
+    else:
+        message = f"not complete in time: {_jobs(world)}"
+        known = Verdict(Health.UNHEALTHY, CheckResult(STARTUP, passed=False, message=message))
+    conclude(world, known)
     return 1
 
 
 def bless_step(world: EngineWorld) -> int:
     """Make the running version good."""
-    from update_engine.boot.bless import bless  # noqa: PLC0415 - stable needs none
+    from update_engine.boot.bless import bless, record  # noqa: PLC0415 - stable needs none
 
     try:
         with _locked(world):
             bless(world)
     except Fault as fault:
-        unblessed = CheckResult("bless", passed=False, message=str(fault).partition("\n")[0])
-        world.store.publish_verdict(Verdict(Health.UNHEALTHY, unblessed))
+        unblessed = CheckResult("bless", passed=False, message=_first_line(fault))
+        _publish(world, Verdict(Health.UNHEALTHY, unblessed))
         raise
-    world.store.publish_verdict(Verdict(Health.HEALTHY))
+    _publish(world, Verdict(Health.HEALTHY))
+    # From here on the version is good, whatever can be written about it.
+    record(world)
     return 0
 
 
 def stable_step(world: EngineWorld) -> int:
-    """Write down that this boot ended well; only a healthy one can."""
-    store, boot_id = world.store, world.machine.boot_id
-    if store.boot_log().stage_of(boot_id) is Stage.HEALTHY:
-        store.reach(boot_id, Stage.STABLE)
-    return 0
+    """Write down that this boot has lasted."""
+    return _mark_stable(world, Moment.AFTER_A_WHILE)
+
+
+def end_step(world: EngineWorld) -> int:
+    """Write down that this boot ends in order."""
+    return _mark_stable(world, Moment.ORDERLY_END)
 
 
 STEPS: dict[str, Callable[[EngineWorld], int]] = {
@@ -86,6 +116,7 @@ STEPS: dict[str, Callable[[EngineWorld], int]] = {
     "deadline": deadline_step,
     "bless": bless_step,
     "stable": stable_step,
+    "end": end_step,
 }
 
 
@@ -104,16 +135,36 @@ def run(arguments: Sequence[str], world: EngineWorld) -> int:
             status = max(status, STEPS[name](world))
         except Fault as fault:
             _log.error("step=%s kind=%s %s", name, fault.kind, fault)
-            _remember(world, fault)
+            world.store.note_problem(fault, world.now())
             # Looking back may fail without this boot being a bad one.
             status = max(status, 0 if name == "assess" else fault.exit_status)
     return status
 
 
-def _remember(world: EngineWorld, fault: Fault) -> None:
-    at = world.now()
-    with contextlib.suppress(Fault):
-        world.store.change(lambda state: state.with_problem(fault, at))
+def _mark_stable(world: EngineWorld, moment: Moment) -> int:
+    from update_engine.boot.health import is_on_trial  # noqa: PLC0415 - as above
+    from update_engine.core.health import is_stable  # noqa: PLC0415 - as above
+
+    if not is_stable(world.store.verdict(), moment, on_trial=is_on_trial(world)):
+        return 0
+    boot_id = world.machine.boot_id
+    try:
+        world.store.reach(boot_id, Stage.STABLE)
+    except Fault as fault:
+        _log.error("boot log not written: %s", fault)
+        # The initrd must not take this boot for a failed one. Where the state
+        # cannot be written, one sector of the ESP usually can.
+        with _locked(world), world.esp() as esp:
+            note = bootlog.parse_note(esp.small_file(bootlog.NOTE)).with_boot(boot_id)
+            esp.overwrite(bootlog.NOTE, bootlog.encode_note(note))
+    return 0
+
+
+def _publish(world: EngineWorld, verdict: Verdict) -> None:
+    try:
+        world.store.publish_verdict(verdict)
+    except Fault as fault:
+        _log.error("verdict not published: %s", fault)
 
 
 @contextlib.contextmanager
@@ -141,19 +192,20 @@ def _jobs(world: EngineWorld) -> str:
     try:
         lines = world.runner.run(command).decode(errors="replace").splitlines()
     except Fault as fault:
-        return str(fault).partition("\n")[0]
+        return _first_line(fault)
     waiting = [fields[1] for line in lines if len(fields := line.split()) > 1]
     return ", ".join(waiting[:_MOST_JOBS]) or "no job is waiting"
 
 
+def _first_line(fault: Fault) -> str:
+    return str(fault).partition("\n")[0]
+
+
 def main() -> int:
     """Entry point."""
-    from update_engine.local import local_world  # noqa: PLC0415 - not needed to read the steps
+    from hostio.system.commandline import run_program  # noqa: PLC0415 - not to read the steps
+    from hostio.system.journal import log_to_journal  # noqa: PLC0415 - as above
+    from update_engine.local import local_world  # noqa: PLC0415 - as above
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    try:
-        world = local_world()
-    except Fault as fault:
-        sys.stderr.write(f"boot-step: {fault}\n")
-        return fault.exit_status
-    return run(sys.argv[1:], world)
+    log_to_journal()
+    return run_program("boot-step", lambda: run(sys.argv[1:], local_world()))

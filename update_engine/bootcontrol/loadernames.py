@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from osmodel.bootentry import BootEntry, armed, parse
 from osmodel.faults import HostFailure, InvalidInput
-from update_engine.bootcontrol.content import entry_names, identity_of
+from update_engine.bootcontrol.content import digest_of, entry_names, identity_of
 from update_engine.core.entries import KnownEntry
 
 if TYPE_CHECKING:
@@ -75,14 +75,22 @@ class LoaderNames:
         """See :meth:`BootControl.bless`."""
         self._rename(entry, _named(entry).blessed())
 
-    def mark_bad(self, entry: KnownEntry, boots: int) -> str:
-        """See :meth:`BootControl.mark_bad`."""
-        return self._rename(entry, _named(entry).marked_bad(boots))
+    def switch(self, to: KnownEntry, away: KnownEntry, *, boots: int, on_trial: bool) -> None:
+        """See :meth:`BootControl.switch`; the loader puts bad entries last.
 
-    def _rename(self, entry: KnownEntry, to: BootEntry) -> str:
+        The tries come first: a cut between the two leaves ``away`` in its place.
+        """
+        if on_trial:
+            self._rename(to, _named(to).retried())
+        self._rename(away, _named(away).marked_bad(boots))
+
+    def digest(self, entry: KnownEntry) -> str:
+        """See :meth:`BootControl.digest`."""
+        return digest_of(self._esp, entry.name)
+
+    def _rename(self, entry: KnownEntry, to: BootEntry) -> None:
         if entry.name != to.filename:
             self._esp.rename(entry.name, to.filename)
-        return to.filename
 
 
 def _parse_or_none(name: str) -> BootEntry | None:

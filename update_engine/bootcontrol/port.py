@@ -78,14 +78,20 @@ class BootControl(Protocol):
         """Let an entry boot for ever; its tries are no longer counted."""
         ...
 
-    def mark_bad(self, entry: KnownEntry, boots: int) -> str:
-        """Let every other entry boot before this one.
+    def switch(self, to: KnownEntry, away: KnownEntry, *, boots: int, on_trial: bool) -> None:
+        """Let ``to`` boot next, and ``away`` after it.
+
+        Whether ``away`` becomes bad or stays good is up to what the loader needs
+        to put it last.
 
         Args:
-            entry: one of ours.
-            boots: failed boots to show, where there is a place for it.
-
-        Returns:
-            Its name afterwards.
+            to: an entry of ours that is whole as far as is known.
+            away: the other one.
+            boots: failed boots of ``away`` to show, where there is a place for it.
+            on_trial: give ``to`` tries; when they are used up, ``away`` boots.
         """
+        ...
+
+    def digest(self, entry: KnownEntry) -> str:
+        """SHA-256 of a kernel image as the medium holds it, 64 hex digits."""
         ...

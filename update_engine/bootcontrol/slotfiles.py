@@ -21,7 +21,7 @@ from osmodel import slotstate
 from osmodel.assessment import TRIES, Assessment
 from osmodel.faults import HostFailure
 from osmodel.slotstate import COPIES, GOOD, NONE, SLOTS, SlotState, entry_name, slot_of_entry
-from update_engine.bootcontrol.content import entry_names, identity_of
+from update_engine.bootcontrol.content import digest_of, entry_names, identity_of
 from update_engine.core.entries import KnownEntry
 
 if TYPE_CHECKING:
@@ -123,12 +123,23 @@ class SlotFiles:
         state = self._state().marked(_slot_of(entry), GOOD)
         self._change(state.preferring(_slot_of(entry)))
 
-    def mark_bad(self, entry: KnownEntry, boots: int) -> str:
-        """See :meth:`BootControl.mark_bad`; the files have no place for ``boots``."""
-        del boots
-        state = self._state().marked(_slot_of(entry), "0")
-        self._change(state.preferring(slotstate.other(_slot_of(entry))))
-        return entry.name
+    def switch(self, to: KnownEntry, away: KnownEntry, *, boots: int, on_trial: bool) -> None:
+        """See :meth:`BootControl.switch`; one change of the state.
+
+        ``away`` keeps its mark: as the second choice it boots when the tries of
+        ``to`` are used up. With no mark left the script would try ``to`` for ever.
+        """
+        del boots  # the files have no place for them
+        slot, state = _slot_of(to), self._state()
+        if on_trial:
+            state = state.marked(slot, str(TRIES))
+        if state.mark(_slot_of(away)) in {NONE, "0"}:
+            state = state.marked(_slot_of(away), "1")
+        self._change(state.preferring(slot))
+
+    def digest(self, entry: KnownEntry) -> str:
+        """See :meth:`BootControl.digest`."""
+        return digest_of(self._esp, entry.name)
 
     def _read(self) -> slotstate.Reading:
         return slotstate.read([self._esp.small_file(name) for name in COPIES])

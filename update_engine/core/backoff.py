@@ -4,7 +4,7 @@ from __future__ import annotations
 
 FIRST_RETRY = 15.0  # seconds between attempts within one run
 _FIRST = 15 * 60  # seconds until the next scheduled run after one failure
-_LONGEST = 4 * 3600
+LONGEST_BACK_OFF = 4 * 3600
 
 
 def seconds_before_retry(attempt: int) -> float:
@@ -19,4 +19,4 @@ def seconds_before_next_run(failures: int) -> int:
     """
     # The exponent is bounded: a machine that is off line for months must not
     # compute a number with a million digits.
-    return min(_FIRST << min(failures - 1, 10), _LONGEST)
+    return min(_FIRST << min(failures - 1, 10), LONGEST_BACK_OFF)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from update_engine.core.enginestate import EngineState, Problem
+from update_engine.core.enginestate import EngineState, Problem, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,7 @@ class Situation:
         root_hash: of the running root.
         health: ``pending``, ``healthy`` or ``unhealthy``.
         failed_check: what made it unhealthy.
+        problems: what could not be used of the settings.
         enabled: whether updates are on.
         url: of the repository; empty if there is none.
         now: seconds since 1970.
@@ -28,15 +29,24 @@ class Situation:
     root_hash: str
     health: str
     failed_check: str
+    problems: Sequence[str]
     enabled: bool
     url: str
     now: int
     state: EngineState
 
 
+_TELLING = frozenset({"available", "blocked"})  # endings of a run that explain something
+
+
 def explain(situation: Situation) -> list[str]:
     """Whole sentences, the most important first."""
-    return [*_this_version(situation), *_no_other(situation), *_failures(situation)]
+    return [
+        *_this_version(situation),
+        *_no_other(situation),
+        *_failures(situation),
+        *(f"Settings: {problem}." for problem in situation.problems),
+    ]
 
 
 def _this_version(situation: Situation) -> Iterator[str]:
@@ -79,6 +89,8 @@ def _no_newer(situation: Situation) -> Iterator[str]:
         yield from _error(state.last_error)
         if state.not_before > situation.now:
             yield f"The next scheduled check is not before {moment(state.not_before)}."
+    elif state.last_run is not None and state.last_run.ending in _TELLING:
+        yield from _last_run(state.last_run, situation.version)
     elif not state.last_checked:
         yield "The repository has not been asked yet."
     elif not state.objections:
@@ -87,6 +99,19 @@ def _no_newer(situation: Situation) -> Iterator[str]:
         since = any(at > state.last_checked for at in events)
         answer = "was last asked" if since else "had nothing newer"
         yield f"The repository {answer} on {moment(state.last_checked)}."
+
+
+def _last_run(run: Run, version: str) -> Iterator[str]:
+    """What came of the last run, unless it has been overtaken since."""
+    if run.version == version:
+        yield f"The last run was on {moment(run.at)}."
+    elif run.ending == "available":
+        yield f"Version {run.version} can be installed; it was found on {moment(run.at)}."
+    else:
+        what = f"install {run.version}" if run.version else "install anything"
+        yield f"The last run could not {what} on {moment(run.at)}: {run.text}."
+        if run.hint:
+            yield f"What helps: {run.hint}."
 
 
 def _error(problem: Problem) -> Iterator[str]:
@@ -107,4 +132,7 @@ def _failures(situation: Situation) -> Iterator[str]:
 
 def moment(seconds: int) -> str:
     """A time for people, in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (ValueError, OverflowError, OSError):
+        return f"{seconds} s after 1970"  # no calendar goes that far

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+STARTUP = "startup"  # in the place of a check: no verdict at the deadline
+
 
 class Health(StrEnum):
     """The verdict as status shows it."""
@@ -26,6 +28,13 @@ class Consequence(StrEnum):
     PROCEED = "proceed"
     REBOOT = "reboot"
     STAY_UP = "stay-up"
+
+
+class Moment(StrEnum):
+    """When it is asked whether a boot was a stable one."""
+
+    AFTER_A_WHILE = "after ten minutes"
+    ORDERLY_END = "at an orderly end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +78,21 @@ def consequence(judged: Verdict, *, on_trial: bool) -> Consequence:
     if judged.failed is None:
         return Consequence.PROCEED
     return Consequence.REBOOT if on_trial else Consequence.STAY_UP
+
+
+def is_stable(judged: Verdict, moment: Moment, *, on_trial: bool) -> bool:
+    """Whether this boot does not count as a failed one.
+
+    The loader counts a trial, so only a healthy one ends a row of failures. A
+    blessed version may lack its network for a week without being at fault; what
+    counts against it is a boot that hangs, panics or loses power. A boot that
+    hangs comes to no end of its own, but an operator may still end it in order.
+    """
+    if judged.health is Health.HEALTHY:
+        return True
+    if on_trial:
+        return False
+    if moment is Moment.ORDERLY_END:
+        return True
+    hangs = judged.failed is None or judged.failed.name == STARTUP
+    return not hangs

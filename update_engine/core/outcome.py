@@ -77,10 +77,11 @@ class Evidence:
 def assess(evidence: Evidence) -> Findings:
     """Say what happened since something was armed."""
     outcome = _outcome(evidence)
+    left = _left(evidence)
     marked_bad = {
         one.root_hash: one.version
         for one in evidence.entries
-        if one.assessment is Assessment.BAD
+        if (one.assessment is Assessment.BAD or one.root_hash in left)
         and one.root_hash not in ("", evidence.running)
         and evidence.state.quarantine_of(one.root_hash) is None
     }
@@ -97,6 +98,20 @@ def assess(evidence: Evidence) -> Findings:
         for root_hash, version in marked_bad.items()
     ]
     return Findings(outcome, tuple(failures))
+
+
+def _left(evidence: Evidence) -> set[str]:
+    """Roots that the initrd left because they kept failing, and that never came up since."""
+    left: set[str] = set()
+    for one in evidence.boot_log.marked_bad:
+        later = False
+        for boot in evidence.boot_log.boots:
+            later = later or boot.boot_id == one.boot_id
+            if later and boot.root_hash == one.root_hash and boot.stage is Stage.STABLE:
+                break
+        else:
+            left.add(one.root_hash)
+    return left
 
 
 def _outcome(evidence: Evidence) -> Outcome:
@@ -119,7 +134,8 @@ def outcome_of(assessments: Sequence[Assessment | None], *, runs: bool) -> Outco
         # Bad and running is the last try; it can still be blessed. Several
         # entries of one version prove nothing about it.
         return Outcome.CAME_UP if list(assessments) == [Assessment.GOOD] else Outcome.ON_TRIAL
-    if not assessments:
+    if not assessments or Assessment.GOOD in assessments:
+        # Good and not chosen: the power failed before it was switched to.
         return Outcome.NOT_ARMED
     if all(one is Assessment.BAD for one in assessments):
         return Outcome.FELL_BACK

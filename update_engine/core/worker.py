@@ -151,6 +151,9 @@ def step(state: State, event: Event) -> tuple[State, tuple[Effect, ...]]:
         case Armed(), CheckDue():
             # Never touch a slot the loader is about to try.
             return state, (AskForReboot(),)
+        case Armed(), StepFailed():
+            # The request could not be left; status asks for the reboot as well.
+            return state, ()
         case OnTrial(), CheckDue():
             # The other slot is the only good one until this one is blessed.
             return state, ()

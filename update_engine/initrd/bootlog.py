@@ -1,8 +1,8 @@
-"""Write each boot down, and mark a good slot bad that keeps failing.
+"""Write each boot down, and leave a slot that keeps failing.
 
 The loader stops counting once an entry is good. A boot that finds a row of
-failures of its own root behind it therefore marks the entry bad, so that the
-loader prefers the other slot at the next boot.
+failures of its own root behind it therefore switches to the other slot, which
+gets tries of its own.
 
 Nothing here may keep a machine from starting: what cannot be read or written
 is reported and left.
@@ -10,10 +10,9 @@ is reported and left.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
-from hostio.files.durable import replace_file
+from hostio.files.preallocated import PreallocatedFile
 from hostio.system.syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID
 from osmodel import bootlog, partitions
 from osmodel.faults import Fault, HostFailure
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from update_engine.bootcontrol.port import BootControl
+    from hostio.disk.esp import Esp
+    from osmodel.gpt import Gpt
 
 BOOT_LOG = "lib/update-engine/starts.json"  # below /var
 _FAT_MODULES = ("vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1")
@@ -33,7 +33,7 @@ _FAT_MODULES = ("vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1")
 
 def begin(world: InitrdWorld, root_hash: str, boot_id: str) -> bootlog.BootLog:
     """Write down that this boot began; durable on return if that is possible."""
-    log = _read(world.paths.state / BOOT_LOG).begun(root_hash, boot_id)
+    log = _read(world.paths.state).begun(root_hash, boot_id)
     _write(world, world.paths.state, log)
     return log
 
@@ -47,16 +47,16 @@ def reach(world: InitrdWorld, var: Path, boot_id: str, stage: bootlog.Stage) -> 
         boot_id: of this boot.
         stage: where it is.
     """
-    before = _read(var / BOOT_LOG)
+    before = _read(var)
     after = before.reached(boot_id, stage)
     if after != before:
         _write(world, var, after)
 
 
-def marks_bad(
+def leaves(
     world: InitrdWorld, slot: decisions.FoundSlot, log: bootlog.BootLog, boot: tuple[str, str]
 ) -> bool:
-    """Mark our entry bad, if it failed too often.
+    """Let another slot boot instead of ours, if ours failed too often.
 
     Args:
         world: ports.
@@ -71,31 +71,49 @@ def marks_bad(
     if not decisions.has_failed_too_often(log, root_hash, boot_id):
         return False
     try:
-        with _boot_control(world, slot) as control:
-            entry = decisions.entry_to_mark_bad(root_hash, control.entries())
-            if entry is None:
-                world.journal.say("this slot keeps failing, and there is no other to boot", ERROR)
-                return False
-            name = control.mark_bad(entry, boots=decisions.FAILED_BOOTS)
+        with _mounted_esp(world, slot) as esp:
+            left = _left(world, esp, slot.table, log, boot)
     except (Fault, OSError) as failure:
-        world.journal.say(f"this slot keeps failing and cannot be marked bad: {failure}", ERROR)
+        world.journal.say(f"this slot keeps failing and cannot be left: {failure}", ERROR)
         return False
-    world.journal.say(f"{entry.name} failed too often: marked bad as {name}", ERROR)
-    _write(world, world.paths.state, log.with_marked_bad(entry.name, root_hash, boot_id))
+    if left is None:
+        return False
+    _write(world, world.paths.state, log.with_marked_bad(left, root_hash, boot_id))
     return True
 
 
-def _boot_control(
-    world: InitrdWorld, slot: decisions.FoundSlot
-) -> AbstractContextManager[BootControl]:
-    # Imported here: only a boot that may mark its slot bad pays for it.
+def _left(
+    world: InitrdWorld, esp: Esp, table: Gpt, log: bootlog.BootLog, boot: tuple[str, str]
+) -> str | None:
+    """Switch to another entry; the name of ours, or ``None`` if we stay."""
+    from osmodel.assessment import Assessment  # noqa: PLC0415 - see below
+    from update_engine.bootcontrol.adapters import control_found  # noqa: PLC0415 - see below
+
+    root_hash, boot_id = boot
+    # A boot whose stability could not be logged did not fail.
+    log = log.with_noted(bootlog.parse_note(esp.small_file(bootlog.NOTE)))
+    if not decisions.has_failed_too_often(log, root_hash, boot_id):
+        return None
+    control = control_found(esp)
+    way_out = decisions.way_out(root_hash, control.entries(), table)
+    if way_out is None:
+        world.journal.say("this slot keeps failing, and there is no other to boot", ERROR)
+        return None
+    # One that was good needs no tries: if it fails as well, its own row leads back.
+    on_trial = way_out.to.assessment is not Assessment.GOOD
+    control.switch(way_out.to, way_out.away, boots=decisions.FAILED_BOOTS, on_trial=on_trial)
+    world.journal.say(f"{way_out.away.name} failed too often: {way_out.to.name} boots next", ERROR)
+    return way_out.away.name
+
+
+def _mounted_esp(world: InitrdWorld, slot: decisions.FoundSlot) -> AbstractContextManager[Esp]:
+    # Imported here: only a boot that may leave its slot pays for it.
     from contextlib import contextmanager  # noqa: PLC0415 - see above
 
     from hostio.disk.esp import MountedEsp  # noqa: PLC0415 - see above
-    from update_engine.bootcontrol.adapters import control_found  # noqa: PLC0415 - see above
 
     @contextmanager
-    def mounted() -> Iterator[BootControl]:
+    def mounted() -> Iterator[Esp]:
         partition = slot.table.find(partitions.ESP)
         if partition is None:
             raise HostFailure(f"{slot.disk.node} has no ESP")
@@ -106,38 +124,26 @@ def _boot_control(
             node.node, world.paths.esp, "vfat", flags=flags, options="umask=0077,flush"
         )
         try:
-            yield control_found(MountedEsp(world.paths.esp))
+            yield MountedEsp(world.paths.esp)
         finally:
             world.mounts.unmount(world.paths.esp)
 
     return mounted()
 
 
-def _read(path: Path) -> bootlog.BootLog:
+def _read(var: Path) -> bootlog.BootLog:
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            return bootlog.parse_or_new(file.read(bootlog.MAX_TEXT + 1))
-    except OSError:
+        return bootlog.parse_or_new(_file(var).read())
+    except HostFailure:
         return bootlog.BootLog()
 
 
 def _write(world: InitrdWorld, var: Path, log: bootlog.BootLog) -> None:
-    path, content = var / BOOT_LOG, bootlog.encode(log).encode()
     try:
-        replace_file(path, content)
-    except (HostFailure, OSError) as failure:
-        # Full, perhaps: the log has one size, so its own blocks can take it.
-        # Torn by a power cut it is begun anew, which costs counts, not the boot.
-        if not _overwritten(path, content):
-            world.journal.say(f"this boot is not counted: {failure}", NOTICE)
+        _file(var).write(bootlog.encode(log))
+    except HostFailure as failure:
+        world.journal.say(f"this boot is not counted: {failure}", NOTICE)
 
 
-def _overwritten(path: Path, content: bytes) -> bool:
-    try:
-        with path.open("r+b") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        return False
-    return True
+def _file(var: Path) -> PreallocatedFile:
+    return PreallocatedFile(var / BOOT_LOG, capacity=bootlog.SIZE, mode=0o644)

@@ -122,25 +122,43 @@ def has_failed_too_often(log: BootLog, root_hash: str, boot_id: str) -> bool:
     return row >= FAILED_BOOTS
 
 
-def entry_to_mark_bad(root_hash: str, entries: Sequence[KnownEntry]) -> KnownEntry | None:
-    """The entry we came from, if another one should boot instead of it.
+class WayOut(NamedTuple):
+    """Which entry boots instead of which."""
+
+    to: KnownEntry
+    away: KnownEntry
+
+
+def way_out(root_hash: str, entries: Sequence[KnownEntry], table: Gpt) -> WayOut | None:
+    """The entry to boot instead of the one we came from.
+
+    A bad one is better than none: it may have lost its tries to power cuts, and
+    if it fails again, the row of failures leads back here. So no two slots of
+    which one is whole can keep a machine down.
 
     Args:
         root_hash: of the root that keeps failing.
         entries: all the loader may start.
+        table: of the disk with the slots.
 
     Returns:
-        The entry, or ``None``: it is counted by the loader anyway, or cannot be
-        told from another, or nothing else could boot. A slot that fails now and
-        then is better than none.
+        ``None`` if ours is counted by the loader anyway, or cannot be told from
+        another, or there is no other. A slot that fails now and then is better
+        than none.
     """
     # Imported where it is needed: boots that go well never come here.
     from osmodel.assessment import Assessment  # noqa: PLC0415 - see above
 
     ours = [entry for entry in entries if entry.root_hash == root_hash]
-    others = [entry for entry in entries if entry.root_hash not in {root_hash, ""}]
-    if len(ours) != 1 or ours[0].assessment is not Assessment.GOOD:
+    if len(ours) != 1 or ours[0].assessment not in {Assessment.GOOD, Assessment.BAD}:
         return None
-    if not any(one.assessment in {Assessment.GOOD, Assessment.INDETERMINATE} for one in others):
-        return None
-    return ours[0]
+    others = [
+        entry
+        for entry in entries
+        if entry.root_hash not in {root_hash, ""}
+        and entry.assessment is not None
+        and partitions.slot_of(table, entry.root_hash) is not None
+    ]
+    order = (Assessment.GOOD, Assessment.INDETERMINATE, Assessment.BAD)
+    best = sorted(others, key=lambda entry: order.index(entry.assessment or Assessment.BAD))
+    return WayOut(best[0], ours[0]) if best else None

@@ -103,7 +103,7 @@ def run(world: InitrdWorld) -> None:
     opened = _open_state(world, slot, boot)
     if isinstance(opened, state.State):
         log = bootlog.begin(world, *boot.ids)
-        if bootlog.marks_bad(world, slot, log, boot.ids):
+        if bootlog.leaves(world, slot, log, boot.ids):
             raise Restart(f"another slot boots instead of {slot.slot}")
     root.open_root(world, slot, boot.request.root_hash)
     if isinstance(opened, state.Missing):

@@ -27,13 +27,13 @@ from hostio.disk.systemdisk import SystemDisk
 from osmodel.assessment import Assessment
 from osmodel.faults import Fault, HostFailure
 from osmodel.gpt import Gpt, Partition
-from osmodel.partitions import root_label, verity_label
+from osmodel.partitions import SLOTS, root_label, verity_label
 from osmodel.payload.layout import BLOCK
 from osmodel.release import Release
 from osmodel.verity import hash_device_size
 from update_engine.bootcontrol.port import Arming, BootControl
 from update_engine.core.enginestate import Target
-from update_engine.core.entries import KnownEntry
+from update_engine.core.entries import KnownEntry, of_root
 from update_engine.core.preflight import Blocked, Plan, armed_table, plan, room_on_esp
 from update_engine.install.arming import compare_uki, set_slot
 from update_engine.install.payload import Applied, OpenedPayload, Targets, write_payload
@@ -82,6 +82,7 @@ def install(
         if isinstance(planned, Blocked):
             return planned
         target = _target(world, opened.release, planned.slot, size)
+        _note_good_uki(world, boot)
         world.store.change(lambda state: replace(state, writing=target))
         for one in planned.remove:
             boot.remove(one)
@@ -95,6 +96,16 @@ def _target(world: EngineWorld, release: Release, slot: str, size: int) -> Targe
     return Target(
         str(release.version), release.root_hash, slot, world.machine.boot_id, world.now(), size
     )
+
+
+def _note_good_uki(world: EngineWorld, boot: BootControl) -> None:
+    """Keep the digest of the running kernel image, so that a rollback can tell rot."""
+    running = world.machine.root_hash
+    success = world.store.state().success_of(running)
+    if success is not None and not success.uki_sha256:
+        (own,) = of_root(boot.entries(), running)
+        digest = boot.digest(own)
+        world.store.change(lambda state: state.with_uki(running, digest))
 
 
 def _preflight(
@@ -131,18 +142,37 @@ def _write_and_arm(job: _Job, boot: BootControl) -> None:
         applied = _write_slot(job, staged)
         staged.close()
         compare_uki(staged, applied.uki_size, applied.uki_sha256, job.opened.release)
-        set_slot(job.disk, armed_table(job.table, target.slot, target.root_hash))
+        set_slot(job.disk, armed_table(_table_again(job), target.slot, target.root_hash))
         # Before the commit point: a cut right after it must find who was armed.
-        world.store.change(lambda state: replace(state, writing=None, armed=target))
+        armed = replace(target, uki_sha256=applied.uki_sha256)
+        world.store.change(lambda state: state.with_armed(armed))
         boot.arm(staged, Arming(target.version, target.slot))
     except Fault:
         # What cannot be undone here is swept at the next boot.
         with contextlib.suppress(HostFailure):
             staged.discard()
         with contextlib.suppress(HostFailure):
-            world.store.change(lambda state: replace(state, writing=None, armed=None))
+            world.store.change(lambda state: state.with_armed(None))
         raise
     _log.info("armed version=%s slot=%s root=%s", target.version, target.slot, target.root_hash)
+
+
+def _table_again(job: _Job) -> Gpt:
+    """The partition table right before it is written: others may have changed it.
+
+    Raises:
+        HostFailure: a slot is no longer where it was written to.
+    """
+    table = job.disk.table()
+    for slot in SLOTS:
+        for label in (root_label(slot), verity_label(slot)):
+            before, now = job.table.find(label), table.find(label)
+            if before != now:
+                raise HostFailure(
+                    f"partition {label} was changed while the update was being written",
+                    hint="repeat the update when nothing else changes the partition table",
+                )
+    return table
 
 
 def _write_slot(job: _Job, staged: StagedFile) -> Applied:
@@ -175,21 +205,3 @@ def _partition(table: Gpt, label: str) -> Partition:
     found = table.find(label)
     assert found is not None, "the plan has checked the labels"
     return found
-
-
-def disarm(world: EngineWorld) -> Target | None:
-    """Take an armed version back before it was started; returns what it was.
-
-    Raises:
-        HostFailure: the ESP refused.
-    """
-    target = world.store.state().armed
-    if target is None or target.root_hash == world.machine.root_hash:
-        return None
-    with world.boot() as boot:
-        for one in boot.entries():
-            if one.root_hash == target.root_hash:
-                boot.remove(one)
-    world.store.change(lambda state: replace(state, armed=None))
-    _log.info("disarmed version=%s", target.version)
-    return target

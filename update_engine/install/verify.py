@@ -15,7 +15,13 @@ from hashlib import sha256
 from hostio.disk.blockdev import BlockDevice
 from osmodel.faults import HostFailure, UntrustedData
 from osmodel.payload.layout import BLOCK
-from osmodel.verity import Superblock, TreeBuilder, VerityTree
+from osmodel.verity import (
+    Superblock,
+    TreeBuilder,
+    VerityTree,
+    hash_device_size,
+    parse_superblock,
+)
 from update_engine.install.slotwriter import ROOT_SUPERBLOCK
 
 _PIECE = 1 << 18  # bytes read back at a time
@@ -42,6 +48,46 @@ def verify_root(
         HostFailure: the device can not be read or flushed.
     """
     root.drop_cache()
+    tree = _tree_of(root, head, superblock, progress)
+    if tree.root_hash != root_hash:
+        raise UntrustedData(f"slot has root hash {tree.root_hash}, wanted {root_hash}")
+    return tree
+
+
+def verify_slot(root: BlockDevice, verity: BlockDevice, root_hash: str) -> None:
+    """Read a whole slot and hold it against its root hash; writes nothing.
+
+    Args:
+        root: a slot that is not in use.
+        verity: its hash device.
+        root_hash: 64 hex digits.
+
+    Raises:
+        UntrustedData: a block of the root or of its tree is not what was signed.
+        HostFailure: a device cannot be read.
+    """
+    # What a cache remembers is no witness.
+    root.drop_cache()
+    verity.drop_cache()
+    superblock = parse_superblock(verity.read(0, BLOCK))
+    size = superblock.data_blocks * BLOCK
+    if size > root.size or hash_device_size(superblock.data_blocks) > verity.size:
+        raise UntrustedData(f"verity tree covers {size} bytes, more than the slot has")
+    head = root.read(0, BLOCK)
+    tree = _tree_of(root, head, superblock, _unwatched)
+    if tree.root_hash != root_hash:
+        raise UntrustedData(f"slot has root hash {tree.root_hash}, wanted {root_hash}")
+    if not _holds(verity, tree):
+        raise UntrustedData("the verity tree is damaged")
+
+
+def _unwatched(_: int) -> None:
+    """Shows nothing."""
+
+
+def _tree_of(
+    root: BlockDevice, head: bytes, superblock: Superblock, progress: Callable[[int], None]
+) -> VerityTree:
     builder = TreeBuilder(superblock.salt, superblock.data_blocks)
     builder.feed(head)
     progress(len(head))
@@ -50,10 +96,16 @@ def verify_root(
         data = root.read(offset, min(_PIECE, size - offset))
         builder.feed(data)
         progress(len(data))
-    tree = builder.finish()
-    if tree.root_hash != root_hash:
-        raise UntrustedData(f"slot has root hash {tree.root_hash}, wanted {root_hash}")
-    return tree
+    return builder.finish()
+
+
+def _holds(verity: BlockDevice, tree: VerityTree) -> bool:
+    content = memoryview(tree.content)
+    for at in range(0, len(content), _PIECE):
+        piece = content[at : at + _PIECE]
+        if sha256(verity.read(BLOCK + at, len(piece))).digest() != sha256(piece).digest():
+            return False
+    return True
 
 
 def write_tree(verity: BlockDevice, superblock: Superblock, tree: VerityTree) -> None:
@@ -69,11 +121,8 @@ def write_tree(verity: BlockDevice, superblock: Superblock, tree: VerityTree) ->
     verity.drop_cache()
     if verity.read(0, BLOCK) != first:
         raise HostFailure("verity superblock reads back differently")
-    content = memoryview(tree.content)
-    for at in range(0, len(content), _PIECE):
-        piece = content[at : at + _PIECE]
-        if sha256(verity.read(BLOCK + at, len(piece))).digest() != sha256(piece).digest():
-            raise HostFailure(f"verity tree reads back differently near byte {BLOCK + at}")
+    if not _holds(verity, tree):
+        raise HostFailure("verity tree reads back differently")
 
 
 def place_head(root: BlockDevice, head: bytes) -> None:

@@ -6,13 +6,19 @@ from hypothesis import strategies as st
 
 from osmodel.bootlog import (
     KEPT_BOOTS,
+    KEPT_MARKED_BAD,
+    KEPT_NOTED,
+    NOTE_SIZE,
     SIZE,
     Boot,
     BootLog,
     MarkedBad,
+    Note,
     Stage,
     encode,
+    encode_note,
     parse,
+    parse_note,
     parse_or_new,
 )
 from osmodel.faults import InvalidInput
@@ -28,11 +34,12 @@ def history(*stages: Stage, root: str = ONE, after: BootLog | None = None) -> Bo
     return log
 
 
-BOOTS = st.builds(Boot, st.text(max_size=64), st.text(max_size=36), st.sampled_from(Stage))
+WORDS = st.text("0123456789abcdef-", max_size=64)
+BOOTS = st.builds(Boot, WORDS, WORDS, st.sampled_from(Stage))
 LOGS = st.builds(
     BootLog,
     st.lists(BOOTS, max_size=KEPT_BOOTS).map(tuple),
-    st.lists(st.builds(MarkedBad, st.text(), st.text(), st.text()), max_size=3).map(tuple),
+    st.lists(st.builds(MarkedBad, WORDS, WORDS, WORDS), max_size=3).map(tuple),
 )
 
 
@@ -41,12 +48,11 @@ def test_parsing_undoes_encoding(log: BootLog) -> None:
     assert parse(encode(log)) == log
 
 
-def test_the_fullest_boot_log_has_the_size_of_an_empty_one() -> None:
-    log = history(*[Stage.USERSPACE] * KEPT_BOOTS)
-    boots = tuple(boot._replace(boot_id="b" * 36) for boot in log.boots)
-    record = MarkedBad(ONE, "twinkeel_10.10.10.efi", "b" * 36)
-    full = BootLog(boots, (record,) * 8)
-    assert len(encode(full)) == len(encode(BootLog())) == SIZE
+def test_the_fullest_boot_log_fits_into_its_file() -> None:
+    log = BootLog((Boot("b" * 64, "b" * 64, Stage.USERSPACE),) * KEPT_BOOTS)
+    log = log._replace(marked_bad=(MarkedBad("b" * 64, "b" * 64, "b" * 64),) * KEPT_MARKED_BAD)
+    assert parse(encode(log)) == log
+    assert len(encode(log)) == len(encode(BootLog())) == SIZE
 
 
 def test_a_boot_begins_in_the_initrd() -> None:
@@ -116,6 +122,8 @@ GARBAGE = [
     '{"format":1,"starts":[{"root_hash":1,"boot_id":"b","stage":"initrd"}],"unblessed":[]}',
     '{"format":1,"starts":[{"root_hash":"1","boot_id":"b","stage":"flying"}],"unblessed":[]}',
     '{"format":1,"starts":[]}',
+    '{"format":1,"starts":[{"root_hash":"1","boot_id":"%s","stage":"initrd"}],"unblessed":[]}'
+    % ("b" * 65),
     "[" * 30000,
     "\0" * 100,
     " " * 70000,
@@ -147,3 +155,27 @@ def test_the_words_on_disk_are_those_of_older_versions() -> None:
         "starts": [{"root_hash": ONE, "boot_id": "b", "stage": "settled"}],
         "unblessed": [{"root_hash": TWO, "entry": "x.efi", "boot_id": "b"}],
     }
+
+
+ID = "{:08x}-0000-4000-8000-000000000000"
+
+
+def test_noted_boots_are_stable() -> None:
+    log = BootLog().begun(ONE, ID.format(1)).begun(ONE, ID.format(2))
+    note = Note().with_boot(ID.format(1))
+    assert log.with_noted(note).stage_of(ID.format(1)) is Stage.STABLE
+    assert log.with_noted(note).unstable_in_a_row(ONE) == 1
+
+
+def test_a_note_fits_into_one_sector_and_keeps_the_newest() -> None:
+    note = Note()
+    for number in range(50):
+        note = note.with_boot(ID.format(number))
+    assert len(encode_note(note)) == NOTE_SIZE
+    assert parse_note(encode_note(note)) == note
+    assert note.boot_ids == tuple(ID.format(number) for number in range(50 - KEPT_NOTED, 50))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff" * 600, b"no boot id\n", bytes(512)])
+def test_garbage_is_an_empty_note(content: bytes | None) -> None:
+    assert parse_note(content) == Note()

@@ -11,7 +11,7 @@ import pytest
 from hostio.files.dropins import Problem, Severity
 from osmodel.faults import TransientFailure
 from tests.fakes.payloads import signed_payload
-from tests.fakes.ramsystem import NEW, OLD, RamSystem, Shelf, factory_media
+from tests.fakes.ramsystem import NEW, OLD, RamSystem, Shelf, factory_media, updated_machine
 from update_engine.cli import parser, run
 from update_engine.core.enginestate import Quarantined
 from update_engine.output import ProgressLine
@@ -179,10 +179,8 @@ def test_rolling_back_without_another_version_is_refused() -> None:
 
 
 def test_rolling_back_reboots_when_asked() -> None:
-    media = factory_media()
-    media.files["twinkeel_0.9.0.efi"] = NEW.uki
-    system = RamSystem(media)
-    assert ctl(system, "rollback", "--reboot")[0] == 0
+    system = updated_machine()
+    assert ctl(system, "rollback", "--reboot") == (0, "1.0.0 starts at the next reboot\n")
     assert system.rebooting
 
 

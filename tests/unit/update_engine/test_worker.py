@@ -12,13 +12,14 @@ from osmodel.faults import Fault, HostFailure, InvalidInput, TransientFailure, U
 from tests.fakes.payloads import KEYS, signed_payload
 from tests.fakes.ramdisk import RamDisk
 from tests.fakes.ramesp import RamEsp, RamStaged
+from tests.fakes.ramfile import RamFile
 from tests.fakes.ramsystem import NEW, NEXT, OLD, RamSystem, Shelf, bootable, factory_media, starts
 from update_engine.core.enginestate import Quarantined
+from update_engine.disarming import disarm
 from update_engine.install.arming import write_table
-from update_engine.install.sequence import disarm
 from update_engine.install.sources import FromFile, FromRepository
 from update_engine.status import NEED_REBOOT, status_of
-from update_engine.store import Progress
+from update_engine.store import Progress, Store
 from update_engine.worker import Ending, Result, check, update
 
 ENTRY = "twinkeel_1.0.1+3-0.efi"
@@ -146,7 +147,9 @@ FAULTS: dict[str, tuple[Spoil, type[Fault]]] = {
         UntrustedData,
     ),
     "the state cannot be written": (
-        lambda system: setattr(system, "state", FullFile()),
+        lambda system: setattr(
+            system, "store", Store(FullFile(), system.boots_file, lambda _: RamFile(medium="run"))
+        ),
         HostFailure,
     ),
 }
@@ -164,6 +167,9 @@ class FullFile:
         raise HostFailure(f"no space for {len(text)} bytes")
 
     def remove(self) -> None:
+        raise HostFailure("no space")
+
+    def prepare(self) -> None:
         raise HostFailure("no space")
 
 

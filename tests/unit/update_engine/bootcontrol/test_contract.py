@@ -5,6 +5,7 @@ Every test runs on both adapters, over the ESP in memory and over a directory.
 
 import ast
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -130,18 +131,56 @@ def test_a_blessed_entry_boots_for_ever(bench: Bench, tries: int) -> None:
     assert {bench.boots() for _ in range(4)} == {"1.0.1"}
 
 
-def test_an_entry_that_is_marked_bad_comes_after_the_other(bench: Bench) -> None:
+def both_good(bench: Bench) -> None:
     bench.arm_new()
     bench.control.bless(bench.entry(NEW))
-    name = bench.control.mark_bad(bench.entry(NEW), boots=5)
-    assert bench.entry(NEW).name == name
-    assert bench.entry(NEW).assessment is Assessment.BAD
-    assert bench.boots() == "1.0.0"
 
 
-def test_an_entry_that_is_marked_bad_is_better_than_nothing(bench: Bench) -> None:
-    bench.control.mark_bad(bench.entry(OLD), boots=1)
-    assert bench.boots() == "1.0.0"
+def switch_back(bench: Bench, *, on_trial: bool) -> None:
+    bench.control.switch(bench.entry(OLD), bench.entry(NEW), boots=5, on_trial=on_trial)
+
+
+def test_what_is_switched_to_boots_next_for_ever(bench: Bench) -> None:
+    both_good(bench)
+    switch_back(bench, on_trial=False)
+    assert bench.entry(OLD).assessment is Assessment.GOOD
+    assert [bench.boots() for _ in range(4)] == ["1.0.0"] * 4
+
+
+def test_what_is_switched_to_on_trial_comes_back_after_its_tries(bench: Bench) -> None:
+    both_good(bench)
+    switch_back(bench, on_trial=True)
+    assert bench.entry(OLD).assessment is Assessment.INDETERMINATE
+    assert [bench.boots() for _ in range(5)] == ["1.0.0"] * 3 + ["1.0.1"] * 2
+
+
+def test_a_bad_entry_can_be_switched_to(bench: Bench) -> None:
+    """Two slots that both lost their tries lead to each other again."""
+    both_good(bench)
+    switch_back(bench, on_trial=True)
+    for _ in range(3):
+        bench.boots()
+    bench.control.switch(bench.entry(OLD), bench.entry(NEW), boots=5, on_trial=True)
+    assert [bench.boots() for _ in range(4)] == ["1.0.0"] * 3 + ["1.0.1"]
+
+
+def test_what_was_switched_to_can_be_blessed(bench: Bench) -> None:
+    both_good(bench)
+    switch_back(bench, on_trial=True)
+    bench.boots()
+    bench.control.bless(bench.entry(OLD))
+    assert [bench.boots() for _ in range(4)] == ["1.0.0"] * 4
+
+
+def test_a_switch_is_taken_back_by_blessing_what_runs(bench: Bench) -> None:
+    both_good(bench)
+    switch_back(bench, on_trial=True)
+    bench.control.bless(bench.entry(NEW))
+    assert [bench.boots() for _ in range(4)] == ["1.0.1"] * 4
+
+
+def test_a_digest_is_that_of_the_kernel_image(bench: Bench) -> None:
+    assert bench.control.digest(bench.entry(OLD)) == sha256(OLD_UKI).hexdigest()
 
 
 def test_a_removed_entry_costs_no_try(bench: Bench) -> None:
@@ -205,7 +244,9 @@ def life_of(bench: Bench, *path: str) -> list[str]:
         "arm": bench.arm_new,
         "boot": bench.boots,
         "bless": lambda: bench.control.bless(bench.entry(NEW)),
-        "mark bad": lambda: bench.control.mark_bad(bench.entry(NEW), boots=5),
+        "switch to": lambda: bench.control.switch(
+            bench.entry(NEW), bench.entry(OLD), boots=5, on_trial=True
+        ),
         "remove": lambda: bench.control.remove(bench.entry(NEW)),
         "readmit": lambda: bench.control.readmit(bench.entry(NEW)),
         "forget": lambda: forget(bench),
@@ -234,7 +275,9 @@ def forget(bench: Bench) -> None:
 
 BOOTS = ("boot", "boot", "boot")
 LIVES = (
-    ("arm", *BOOTS, "bless", "boot", "mark bad", "remove"),
+    ("arm", *BOOTS, "bless", "boot", "switch to"),
+    ("arm", *BOOTS, "remove"),
+    ("arm", *BOOTS, "switch to"),
     ("arm", "bless", "remove"),
     ("arm", "remove"),
     ("arm", "forget", "readmit"),

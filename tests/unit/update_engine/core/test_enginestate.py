@@ -125,6 +125,7 @@ def why(state: EngineState, **changes: object) -> str:
         "root_hash": OLD,
         "health": "healthy",
         "failed_check": "",
+        "problems": (),
         "enabled": True,
         "url": "https://mirror",
         "now": 100,

@@ -4,10 +4,13 @@ import itertools
 
 from tests.fakes.page import table
 from update_engine.core.health import (
+    STARTUP,
     CheckResult,
     Health,
+    Moment,
     Verdict,
     consequence,
+    is_stable,
     verdict,
 )
 
@@ -29,4 +32,26 @@ def test_the_page_says_what_a_verdict_leads_to() -> None:
     assert rows == {
         (said, version): consequence(VERDICTS[said], on_trial=VERSIONS[version]).value
         for said, version in itertools.product(VERDICTS, VERSIONS)
+    }
+
+
+LATE = Verdict(Health.UNHEALTHY, CheckResult(STARTUP, passed=False))
+PENDING = Verdict(Health.PENDING)
+BOOTS = {
+    "healthy": VERDICTS["healthy"],
+    "unhealthy": VERDICTS["unhealthy"],
+    "no verdict at the deadline": LATE,
+    "no verdict yet": PENDING,
+}
+
+
+def test_the_page_says_which_boots_are_stable() -> None:
+    rows = {row[0]: row[1:] for row in table("update-engine.md", "Which boots are stable")}
+    assert rows == {
+        said: tuple(
+            "yes" if is_stable(judged, moment, on_trial=on_trial) else "no"
+            for on_trial in (False, True)
+            for moment in (Moment.AFTER_A_WHILE, Moment.ORDERLY_END)
+        )
+        for said, judged in BOOTS.items()
     }

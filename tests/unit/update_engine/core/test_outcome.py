@@ -161,6 +161,7 @@ SETS = [
 RULES: dict[str, Callable[[Sequence[Assessment | None]], bool]] = {
     "exactly one, good": lambda entries: list(entries) == [Assessment.GOOD],
     "none": lambda entries: not entries,
+    "one of them good": lambda entries: Assessment.GOOD in entries,
     "all bad": lambda entries: set(entries) == {Assessment.BAD},
     "anything else": lambda entries: True,  # noqa: ARG005 - what the rows before left
 }
@@ -181,3 +182,27 @@ def test_the_page_says_what_a_boot_finds_out(
 def test_the_page_names_every_outcome_of_an_armed_version() -> None:
     named = {row[2] for row in table("update-engine.md", "What a boot finds out")}
     assert named == {one.value for one in Outcome} - {Outcome.NOTHING.value}
+
+
+LEFT = log((NEW, Stage.INITRD), (NEW, Stage.INITRD)).with_marked_bad(
+    "twinkeel_b.efi", NEW, "boot-2"
+)
+
+
+def still_good(*, running: str = OLD, boots: BootLog = LEFT) -> Findings:
+    """The entry that was left keeps its mark, as U-Boot's slot state does."""
+    return looked_at(new_entry(""), state=EngineState(), boots=boots, running=running)
+
+
+def test_a_version_that_the_initrd_left_is_quarantined_whatever_its_mark() -> None:
+    (failure,) = still_good().failures
+    assert failure.reason.startswith("it was good, then kept failing: it never reached userspace")
+
+
+def test_a_version_that_came_up_since_is_not() -> None:
+    since = LEFT.begun(NEW, "boot-3").reached("boot-3", Stage.STABLE)
+    assert still_good(boots=since).failures == ()
+
+
+def test_a_version_that_runs_again_is_not() -> None:
+    assert still_good(running=NEW).failures == ()

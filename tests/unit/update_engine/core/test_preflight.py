@@ -170,23 +170,31 @@ def test_the_esp_is_put_in_order(rule: str) -> None:
     assert repairs(entries, RUNNING) == expected
 
 
-def test_a_rollback_marks_the_running_entry_bad() -> None:
-    assert roll_back([OWN, PASSIVE], RUNNING) == Rollback(OWN, "0.9.0", OTHER)
+BLESSED = {RUNNING}
+
+
+def test_a_rollback_goes_to_the_good_version() -> None:
+    assert roll_back([OWN, PASSIVE], RUNNING, BLESSED) == Rollback(OWN, PASSIVE)
+
+
+def test_a_rollback_that_was_taken_back_can_be_repeated() -> None:
+    tried = known("twinkeel_0.9.0+3-0.efi", OTHER)
+    assert roll_back([OWN, tried], RUNNING, {OTHER}) == Rollback(OWN, tried)
 
 
 @pytest.mark.parametrize("name", ["twinkeel_0.9.0+3-0.efi", "twinkeel_0.9.0+0-3.efi"])
 def test_a_version_that_is_not_good_is_nothing_to_go_back_to(name: str) -> None:
-    assert "no good version" in blocked(roll_back([OWN, known(name, OTHER)], RUNNING))
+    assert "no good version" in blocked(roll_back([OWN, known(name, OTHER)], RUNNING, BLESSED))
 
 
 def test_a_damaged_version_is_nothing_to_go_back_to() -> None:
     damaged = known("twinkeel_0.9.0.efi", "")
-    assert "no good version" in blocked(roll_back([OWN, damaged], RUNNING))
+    assert "no good version" in blocked(roll_back([OWN, damaged], RUNNING, BLESSED))
 
 
 @pytest.mark.parametrize("entries", [[PASSIVE], [known("TWINKE~1.EFI", RUNNING), PASSIVE]])
 def test_an_entry_that_is_not_there_cannot_be_marked_bad(entries: list[KnownEntry]) -> None:
-    assert "carry the running version" in blocked(roll_back(entries, RUNNING))
+    assert "carry the running version" in blocked(roll_back(entries, RUNNING, BLESSED))
 
 
 def test_retries_wait_longer_each_time() -> None:

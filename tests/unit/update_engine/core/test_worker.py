@@ -97,6 +97,10 @@ def test_an_armed_slot_is_not_touched_by_later_checks() -> None:
     assert after(*ARMED, CheckDue()) == (Armed(NEW), (AskForReboot(),))
 
 
+def test_a_reboot_request_that_could_not_be_left_changes_nothing() -> None:
+    assert after(*ARMED, FAILS) == (Armed(NEW), ())
+
+
 def test_nothing_is_installed_during_a_trial() -> None:
     assert step(OnTrial(NEW), CheckDue()) == (OnTrial(NEW), ())
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from hostio.files.preallocated import PreallocatedFile
 from hostio.system.programs import Ended
 from osmodel import bootlog, partitions, slotstate
-from osmodel.bootlog import BootLog, Stage
+from osmodel.bootlog import NOTE, BootLog, Note, Stage, encode_note
 from osmodel.faults import HostFailure, UntrustedData
 from osmodel.slotstate import SlotState
 from tests.fakes.clock import StoppedClock
@@ -45,16 +46,24 @@ def names(machine: RamMachine) -> list[str]:
 
 
 def log(machine: RamMachine) -> BootLog:
-    return bootlog.parse((machine.var / BOOT_LOG).read_text())
+    return bootlog.parse(boot_log(machine).read() or "")
 
 
 def with_failures(machine: RamMachine, count: int, root_hash: str = IN_A) -> None:
     past = BootLog()
     for number in range(count):
-        past = past.begun(root_hash, f"past-{number}")
-    path = machine.var / BOOT_LOG
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(bootlog.encode(past))
+        past = past.begun(root_hash, f"{number:08x}-0000-4000-8000-000000000000")
+    boot_log(machine).write(bootlog.encode(past))
+
+
+def boot_log(machine: RamMachine) -> PreallocatedFile:
+    return PreallocatedFile(machine.var / BOOT_LOG, capacity=bootlog.SIZE)
+
+
+def fill(machine: RamMachine) -> None:
+    """Let no new file be made where the boot log is."""
+    for name in (".starts.json.new", ".starts.json.copies.new"):
+        (machine.var / BOOT_LOG).with_name(name).mkdir()
 
 
 def facts(machine: RamMachine) -> dict[str, object]:
@@ -241,9 +250,21 @@ def test_an_operator_can_boot_without_the_broken_state(machine: RamMachine) -> N
 
 def test_a_boot_is_counted_on_a_full_disk(machine: RamMachine) -> None:
     with_failures(machine, 1)
-    (machine.var / BOOT_LOG).with_name(".starts.json.new").mkdir()
+    fill(machine)
     init.run(machine.world)
     assert log(machine).stage_of(BOOT_ID) is Stage.USERSPACE
+
+
+def test_a_boot_that_cannot_be_counted_is_not_counted(machine: RamMachine) -> None:
+    """An older version wrote one copy, and there is no room for a second one."""
+    path = machine.var / BOOT_LOG
+    path.parent.mkdir(parents=True)
+    text = bootlog.encode(BootLog().begun(IN_A, "past"))
+    path.write_text(text)
+    fill(machine)
+    init.run(machine.world)
+    assert "this boot is not counted" in machine.journal
+    assert path.read_text() == text
 
 
 def test_a_full_state_does_not_stop_the_boot(machine: RamMachine) -> None:
@@ -295,7 +316,7 @@ def test_a_failure_to_grow_does_not_stop_the_boot(machine: RamMachine) -> None:
     assert "state did not grow" in machine.journal
 
 
-# Marking a good slot bad
+# Leaving a slot that keeps failing
 
 
 @pytest.fixture
@@ -305,7 +326,7 @@ def failing(machine: RamMachine) -> RamMachine:
     return machine
 
 
-def test_five_failed_boots_mark_the_good_slot_bad(failing: RamMachine) -> None:
+def test_five_failed_boots_lead_to_the_other_slot(failing: RamMachine) -> None:
     with pytest.raises(init.Restart):
         init.run(failing.world)
     assert names(failing) == ["twinkeel_1.0.efi", "twinkeel_1.1+0-5.efi"]
@@ -314,7 +335,7 @@ def test_five_failed_boots_mark_the_good_slot_bad(failing: RamMachine) -> None:
     assert not failing.kernel.mapped
 
 
-def test_after_giving_up_the_machine_does_not_do_it_again(failing: RamMachine) -> None:
+def test_the_other_slot_is_not_left_for_the_failures_of_this_one(failing: RamMachine) -> None:
     with pytest.raises(init.Restart):
         init.run(failing.world)
     failing.set_command_line(f"roothash={IN_B}")
@@ -333,13 +354,12 @@ def test_four_failed_boots_are_not_enough(machine: RamMachine) -> None:
     "entries",
     [
         {"1.1": IN_A},
-        {"1.1": IN_A, "1.0+0-3": IN_B},
         {"1.1": IN_A, "1.0": IN_A},
         {"1.1+2-1": IN_A, "1.0": IN_B},
         {"1.0": IN_B},
         {},
     ],
-    ids=["alone", "other exhausted", "two of ours", "on trial", "not there", "empty"],
+    ids=["alone", "two of ours", "on trial", "not there", "empty"],
 )
 def test_a_slot_without_a_better_one_is_kept(machine: RamMachine, entries: dict[str, str]) -> None:
     put_entries(machine, **entries)
@@ -347,6 +367,43 @@ def test_a_slot_without_a_better_one_is_kept(machine: RamMachine, entries: dict[
     with_failures(machine, 9)
     init.run(machine.world)
     assert names(machine) == before
+    assert machine.kernel.mapped
+
+
+def test_a_bad_slot_is_better_than_one_that_keeps_failing(machine: RamMachine) -> None:
+    """It may have lost its tries to power cuts; two slots must not keep a machine down."""
+    put_entries(machine, **{"1.0+0-5": IN_B, "1.1": IN_A})
+    with_failures(machine, 5)
+    with pytest.raises(init.Restart):
+        init.run(machine.world)
+    assert names(machine) == ["twinkeel_1.0+3-0.efi", "twinkeel_1.1+0-5.efi"]
+
+
+def test_two_bad_slots_lead_to_each_other(machine: RamMachine) -> None:
+    put_entries(machine, **{"1.0+0-3": IN_B, "1.1+0-5": IN_A})
+    with_failures(machine, 5)
+    with pytest.raises(init.Restart):
+        init.run(machine.world)
+    assert names(machine) == ["twinkeel_1.0+3-0.efi", "twinkeel_1.1+0-5.efi"]
+
+
+def test_a_slot_without_partitions_is_no_way_out(machine: RamMachine) -> None:
+    put_entries(machine, **{"1.0": "c" * 64, "1.1": IN_A})
+    with_failures(machine, 5)
+    init.run(machine.world)
+    assert names(machine) == ["twinkeel_1.0.efi", "twinkeel_1.1.efi"]
+
+
+def test_boots_that_were_stable_but_could_not_be_logged_have_not_failed(
+    machine: RamMachine,
+) -> None:
+    put_entries(machine, **{"1.0": IN_B, "1.1": IN_A})
+    with_failures(machine, 5)
+    newest = log(machine).boots[-1].boot_id
+    note = encode_note(Note().with_boot(newest))
+    (machine.esp / NOTE).write_bytes(note)
+    init.run(machine.world)
+    assert names(machine) == ["twinkeel_1.0.efi", "twinkeel_1.1.efi"]
     assert machine.kernel.mapped
 
 
@@ -377,17 +434,25 @@ def slots(machine: RamMachine) -> SlotState | None:
     return slotstate.read([(machine.esp / name).read_bytes() for name in slotstate.COPIES]).state
 
 
-def test_a_slot_that_u_boot_starts_is_marked_bad_in_its_state(machine: RamMachine) -> None:
+def test_a_slot_that_u_boot_starts_is_left_in_its_state(machine: RamMachine) -> None:
     put_slots(machine, SlotState(4, "a", "good", "good"))
     with_failures(machine, 5)
     with pytest.raises(init.Restart):
         init.run(machine.world)
-    assert slots(machine) == SlotState(5, "b", "0", "good")
+    assert slots(machine) == SlotState(5, "b", "good", "good")
     (record,) = log(machine).marked_bad
     assert (record.entry, record.root_hash) == ("twinkeel_a.efi", IN_A)
 
 
-@pytest.mark.parametrize("marks", [("good", "0"), ("good", "none"), ("2", "good")])
+def test_u_boot_is_led_back_to_a_slot_without_tries(machine: RamMachine) -> None:
+    put_slots(machine, SlotState(4, "a", "good", "0"))
+    with_failures(machine, 5)
+    with pytest.raises(init.Restart):
+        init.run(machine.world)
+    assert slots(machine) == SlotState(5, "b", "good", "3")
+
+
+@pytest.mark.parametrize("marks", [("good", "none"), ("2", "good")])
 def test_u_boot_keeps_a_slot_without_a_better_one(
     machine: RamMachine, marks: tuple[str, str]
 ) -> None:
@@ -398,19 +463,19 @@ def test_u_boot_keeps_a_slot_without_a_better_one(
     assert slots(machine) == state
 
 
-def test_a_torn_slot_state_does_not_keep_a_slot_from_being_marked_bad(machine: RamMachine) -> None:
+def test_a_torn_slot_state_does_not_keep_a_slot_from_being_left(machine: RamMachine) -> None:
     put_slots(machine, SlotState(4, "a", "good", "good"))
     (machine.esp / slotstate.COPIES[0]).write_bytes(b"torn")
     with_failures(machine, 5)
     with pytest.raises(init.Restart):
         init.run(machine.world)
-    assert slots(machine) == SlotState(5, "b", "0", "good")
+    assert slots(machine) == SlotState(5, "b", "good", "good")
 
 
 def test_an_esp_that_cannot_be_mounted_does_not_stop_the_boot(failing: RamMachine) -> None:
     failing.kernel.refuses.add(str(failing.node(partitions.ESP)))
     init.run(failing.world)
-    assert "cannot be marked bad" in failing.journal
+    assert "cannot be left" in failing.journal
 
 
 def test_failures_of_the_other_root_do_not_count(machine: RamMachine) -> None:
