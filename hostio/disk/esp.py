@@ -16,6 +16,7 @@ Source: UAPI.1 Boot Loader Specification, "Type #2 EFI Unified Kernel Images".
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -161,6 +162,13 @@ def _sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def _read(path: Path, offset: int, length: int, *, fresh: bool) -> bytes:
     """Part of a file, from the medium itself when ``fresh``."""
     with _translated(f"read {path.name}"), path.open("rb", buffering=0) as file:
@@ -293,8 +301,11 @@ class MountedEsp:
         """See :meth:`Esp.sweep`."""
         with _translated("sweep"):
             # fsck.vfat parks lost clusters there; one image's worth fills the ESP.
-            for path in [*(self._root / STAGING).glob("*"), *self._root.glob("FSCK*.REC")]:
-                path.unlink()
+            staging = self._root / STAGING
+            left = [*staging.glob("*"), *self._root.glob("FSCK*.REC")]
+            # Whatever lies in our places is no reason to stop: nobody else's is there.
+            for path in left if staging.is_dir() else [*left, staging]:
+                _delete(path)
             sync_directory(self._root)
 
     def stage(self) -> StagedFile:

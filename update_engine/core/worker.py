@@ -147,16 +147,9 @@ def step(state: State, event: Event) -> tuple[State, tuple[Effect, ...]]:
     """
     if isinstance(state, Writing):
         return _while_writing(state, event)
+    if isinstance(state, Armed | OnTrial):
+        return _while_waiting(state, event)
     match state, event:
-        case Armed(), CheckDue():
-            # Never touch a slot the loader is about to try.
-            return state, (AskForReboot(),)
-        case Armed(), StepFailed():
-            # The request could not be left; status asks for the reboot as well.
-            return state, ()
-        case OnTrial(), CheckDue():
-            # The other slot is the only good one until this one is blessed.
-            return state, ()
         case Idle(), CheckDue():
             return Checking(), (AskRepository(),)
         case Checking(), NothingNew():
@@ -184,5 +177,21 @@ def _while_writing(state: Writing, event: Event) -> tuple[State, tuple[Effect, .
             # Forged or unwritable: the passive slot stays without an entry. The
             # next check starts over; another release may be fine.
             return Idle(), (BackOff(),)
+        case _:
+            raise AssertionError(f"{event} cannot happen in {state}")
+
+
+def _while_waiting(state: Armed | OnTrial, event: Event) -> tuple[State, tuple[Effect, ...]]:
+    """The part of the table in which the loader knows the candidate."""
+    match state, event:
+        case Armed(), CheckDue():
+            # Never touch a slot the loader is about to try.
+            return state, (AskForReboot(),)
+        case Armed(), StepFailed():
+            # The request could not be left; status asks for the reboot as well.
+            return state, ()
+        case OnTrial(), CheckDue():
+            # The other slot is the only good one until this one is blessed.
+            return state, ()
         case _:
             raise AssertionError(f"{event} cannot happen in {state}")

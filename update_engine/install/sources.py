@@ -7,14 +7,14 @@ of a release the smallest is taken that this machine can apply.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from hostio.net.fetch import ByteStream
-from osmodel.faults import InvalidInput, UntrustedData
+from osmodel.faults import HostFailure, InvalidInput, UntrustedData
 from osmodel.release import Release
 from osmodel.repository import Offer, OfferedPayload
 from update_engine.core.offers import OTHER_MACHINE, Choice, Host, choose
@@ -112,42 +112,70 @@ class FromFile:
     Args:
         path: the file.
         releases: whose keys must have signed it; nothing is fetched.
+        open_file: opens it for reading.
     """
 
-    def __init__(self, path: Path, releases: Releases) -> None:
+    def __init__(
+        self,
+        path: Path,
+        releases: Releases,
+        open_file: Callable[[Path], BinaryIO] = lambda path: path.open("rb"),
+    ) -> None:
         self._path = path
         self._releases = releases
+        self._open = open_file
 
     def find(self, host: Host) -> Found:
         """See :meth:`Source.find`.
 
         Raises:
             InvalidInput: no file, or one for another kind of machine. A
-                repository is full of those; who brings a file means this machine.
+                repository is full of those; a file is brought for this machine.
+            HostFailure: the medium cannot be read.
         """
-        with self._payload() as payload:
+        with self._payload() as (payload, size):
             choice = choose([payload.release], host)
             for refusal in choice.refused:
                 if refusal.reason in OTHER_MACHINE:
                     raise InvalidInput(f"{self._path}: {refusal.text}")
-            return Found(choice, self._path.stat().st_size)
+            return Found(choice, size)
 
     @contextmanager
     def opened(self, release: Release) -> Iterator[OpenedPayload]:
-        """See :meth:`Source.opened`."""
-        with self._payload() as payload:
+        """See :meth:`Source.opened`; ``HostFailure`` if the medium cannot be read."""
+        with self._payload() as (payload, _):
             if payload.release != release:
                 raise UntrustedData(f"{self._path}: changed while it was being read")
             yield payload
 
     @contextmanager
-    def _payload(self) -> Iterator[OpenedPayload]:
+    def _payload(self) -> Iterator[tuple[OpenedPayload, int]]:
         try:
-            file = self._path.open("rb")
+            if self._path.exists() and not self._path.is_file():
+                raise InvalidInput(f"{self._path}: not a regular file")  # a FIFO would hold us up
+            file = self._open(self._path)
+            size = self._path.stat().st_size
         except OSError as error:
             raise InvalidInput(f"{self._path}: {error.strerror}") from error
         with file:
-            yield open_payload(file, self._releases.trust())
+            medium = _Medium(self._path, file)
+            yield open_payload(medium, self._releases.trust()), size
+
+
+class _Medium:
+    """A file whose medium may fail while it is read."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self._path = path
+        self._file = file
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            return self._file.read(size)
+        except OSError as error:
+            raise HostFailure(
+                f"{self._path}: {error.strerror}", hint="check the medium that the payload is on"
+            ) from error
 
 
 def _described(release: Release) -> str:

@@ -1,20 +1,36 @@
 """A run of the worker on a machine in memory."""
 
+import io
 import json
+import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hostio.disk.systemdisk import read_table
+from hostio.system.signals import Terminated
 from osmodel.faults import Fault, HostFailure, InvalidInput, TransientFailure, UntrustedData
-from tests.fakes.payloads import KEYS, signed_payload
+from osmodel.gpt import Partition
+from osmodel.partitions import ESP_TYPE
+from tests.fakes.payloads import KEYS, SmallRelease, signed_payload
 from tests.fakes.ramdisk import RamDisk
 from tests.fakes.ramesp import RamEsp, RamStaged
 from tests.fakes.ramfile import RamFile
-from tests.fakes.ramsystem import NEW, NEXT, OLD, RamSystem, Shelf, bootable, factory_media, starts
-from update_engine.core.enginestate import Quarantined
+from tests.fakes.ramsystem import (
+    NEW,
+    NEXT,
+    OLD,
+    RamSystem,
+    RamSystemDisk,
+    Shelf,
+    bootable,
+    factory_media,
+    starts,
+)
+from update_engine.core.enginestate import Quarantined, Run
 from update_engine.disarming import disarm
 from update_engine.install.arming import write_table
 from update_engine.install.sources import FromFile, FromRepository
@@ -418,3 +434,122 @@ def test_a_damaged_state_does_not_keep_a_machine_from_updates() -> None:
     assert updated(system).ending is Ending.ARMED
     assert system.state.text is not None
     assert json.loads(system.state.text)["armed"]["version"] == "1.0.1"
+
+
+def ended_by_sigterm(_: object) -> bytes:
+    raise Terminated
+
+
+def test_a_run_that_is_ended_leaves_its_trace() -> None:
+    system = machine()
+    system.shelf.payload = ended_by_sigterm
+    with pytest.raises(Terminated):
+        updated(system)
+    state = system.world.store.state()
+    assert state.last_error is not None
+    assert (state.last_error.kind, state.last_error.message) == ("transient", "ended by SIGTERM")
+    assert (state.failures, state.not_before) == (1, system.world.now() + 900)
+    assert system.volatile["progress.json"].text is None
+    system.shelf.payload = Shelf().payload
+    assert updated(system).ending is Ending.ARMED
+    assert system.world.store.state().failures == 0
+
+
+def test_every_ending_of_a_run_is_remembered() -> None:
+    system = machine(bootable("1.0.1", 1, padding=5 << 20))
+    result = updated(system)
+    run = system.world.store.state().last_run
+    assert run == Run("blocked", "1.0.1", result.text, result.hint, system.world.now())
+    status = status_of(system.world)
+    assert status.last_run == run
+    system.shelf.releases = (NEW,)
+    check(system.world, FromRepository(system.shelf))
+    assert system.world.store.state().last_run == Run(
+        "available", "1.0.1", "", "", system.world.now()
+    )
+
+
+def test_a_partition_that_was_added_meanwhile_stays() -> None:
+    system = machine()
+    added = Partition(ESP_TYPE, "12345678-1234-4234-8234-123456789abc", 960, 970, 0, "data", 7)
+
+    def while_writing(small: SmallRelease) -> bytes:
+        table = RamSystemDisk(system).table()
+        write_table(system.whole, table._replace(partitions=(*table.partitions, added)))
+        return bytes(signed_payload(small))
+
+    system.shelf.payload = while_writing
+    assert updated(system).ending is Ending.ARMED
+    assert RamSystemDisk(system).table().find("data") == added
+    assert starts(system.off()) == "1.0.1"
+
+
+@pytest.mark.parametrize("label", ["root-a", "root-b", "root-b-verity"])
+def test_a_slot_that_was_moved_meanwhile_is_not_armed(label: str) -> None:
+    system = machine()
+
+    def progressed(done: Progress) -> None:
+        if done.operation.endswith("FINALIZING"):
+            table = RamSystemDisk(system).table()
+            moved = tuple(
+                part._replace(last_lba=part.last_lba - 1) if part.label == label else part
+                for part in table.partitions
+            )
+            write_table(system.whole, table._replace(partitions=moved))
+
+    with pytest.raises(HostFailure, match=f"partition {label} was changed"):
+        update(system.world, FromRepository(system.shelf), progressed)
+    assert starts(system.off()) == "1.0.0"
+    assert list(system.esp.files) == ["twinkeel_1.0.0.efi"]
+
+
+def test_an_armed_version_without_an_entry_is_installed_again() -> None:
+    system = machine()
+    updated(system)
+    del system.esp.files[ENTRY]
+    with system.world.boot():
+        pass
+    assert status_of(system.world).operation == "UPDATE_STATUS_IDLE"
+    assert updated(system).ending is Ending.ARMED
+    assert ENTRY in system.esp.files
+
+
+def test_a_quarantined_version_is_let_out_under_the_lock() -> None:
+    system = machine()
+    bad = Quarantined("1.0.1", NEW.release.root_hash, "it panicked", 1)
+    system.world.store.change(lambda state: state.with_quarantined(bad))
+
+    def taken() -> AbstractContextManager[None]:
+        raise TransientFailure("another update operation is running")
+
+    with pytest.raises(TransientFailure):
+        update(replace(system.world, lock=taken), FromRepository(system.shelf), retry="1.0.1")
+    assert system.world.store.state().quarantined == (bad,)
+    result = update(system.world, FromRepository(system.shelf), retry="1.0.1")
+    assert result.ending is Ending.ARMED
+
+
+class UnreadableMedium(io.BytesIO):
+    """A USB drive that stops in the middle."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.tell() > 20000:
+            raise OSError(5, "Input/output error")
+        return super().read(size)
+
+
+def test_a_medium_that_cannot_be_read_is_no_bug(tmp_path: Path) -> None:
+    system = machine()
+    path = payload_file(tmp_path, bytes(signed_payload(NEW)))
+    source = FromFile(path, system.shelf, lambda path: UnreadableMedium(path.read_bytes()))
+    with pytest.raises(HostFailure, match=r"full\.payload: Input/output error"):
+        update(system.world, source)
+    state = system.world.store.state()
+    assert (state.writing, state.armed) == (None, None)
+    assert state.last_error is not None
+
+
+def test_a_pipe_is_no_payload(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InvalidInput, match="not a regular file"):
+        update(machine().world, FromFile(tmp_path / "pipe", Shelf()))

@@ -117,6 +117,28 @@ def test_sweeping_removes_what_fsck_recovered(tmp_path: Path) -> None:
     assert (tmp_path / "loader.conf").exists()
 
 
+@pytest.mark.parametrize(
+    "kind", ["directory", "full directory", "file in the place of the directory"]
+)
+def test_whatever_lies_in_the_staging_directory_blocks_no_update(tmp_path: Path, kind: str) -> None:
+    staging = tmp_path / "EFI/twinkeel-tmp"
+    if kind.startswith("file"):
+        staging.parent.mkdir()
+        staging.write_bytes(b"rot")
+    else:
+        (staging / "uki.tmp").mkdir(parents=True)
+        (tmp_path / "FSCK0000.REC").mkdir()
+    if kind == "full directory":
+        (staging / "uki.tmp/file").write_bytes(b"rot")
+    esp = MountedEsp(tmp_path)
+    esp.sweep()
+    staged = esp.stage()
+    staged.write(b"new")
+    staged.close()
+    staged.place("twinkeel_1.0.efi")
+    assert esp.names() == ["twinkeel_1.0.efi"]
+
+
 def test_the_partition_is_checked_mounted_and_unmounted(tmp_path: Path) -> None:
     runner = ScriptedRunner(fsck_vfat=b"", mount=b"", umount=b"")
     with mounted_esp(runner, Path("/dev/vda1"), tmp_path / "esp") as esp:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hostio.disk.esp import Esp
+from hostio.files.dropins import Problem, Severity
 from hostio.system.runner import Command
 from osmodel.bootlog import BootLog, Stage, encode
 from osmodel.faults import HostFailure, TransientFailure
@@ -16,7 +17,7 @@ from tests.fakes.ramsystem import NEW, OLD, Media, RamSystem, Shelf, factory_med
 from tests.fakes.runner import failing
 from update_engine.boot import steps
 from update_engine.boot.health import conclude, examine, find_checks
-from update_engine.core.enginestate import Problem
+from update_engine.core import enginestate
 from update_engine.core.health import CheckResult, Health, Verdict
 from update_engine.install.sources import FromRepository
 from update_engine.status import status_of
@@ -74,14 +75,65 @@ def test_every_try_can_be_blessed(trial: str) -> None:
     assert system.world.store.state().quarantined == ()
 
 
+def stage(system: RamSystem) -> Stage | None:
+    return system.world.store.boot_log().stage_of(system.boot_id)
+
+
 def test_the_boot_log_knows_a_healthy_and_a_stable_boot() -> None:
     system = started(armed_machine())
-    step(system, "stable")
-    assert system.world.store.boot_log().stage_of(system.boot_id) is Stage.USERSPACE
+    step(system, "stable", "end")
+    assert stage(system) is Stage.USERSPACE
     step(system, "bless")
-    assert system.world.store.boot_log().stage_of(system.boot_id) is Stage.HEALTHY
+    assert stage(system) is Stage.HEALTHY
     step(system, "stable")
-    assert system.world.store.boot_log().stage_of(system.boot_id) is Stage.STABLE
+    assert stage(system) is Stage.STABLE
+
+
+def test_a_trial_that_fails_its_checks_is_not_stable_though_it_ends_in_order() -> None:
+    system = started(armed_machine())
+    step(system, "assess")
+    system.failing_checks = {"20-network": "no link has an address"}
+    examine(system.world, checks("20-network"))
+    step(system, "stable", "end")
+    assert stage(system) is Stage.USERSPACE
+
+
+@pytest.mark.parametrize("ending", ["stable", "end"])
+def test_five_boots_without_a_network_cost_a_blessed_version_nothing(ending: str) -> None:
+    media = factory_media()
+    for _ in range(5):
+        system = RamSystem(media)
+        log = system.world.store.boot_log().begun(OLD.release.root_hash, system.boot_id)
+        system.boots_file.text = encode(log.reached(system.boot_id, Stage.USERSPACE))
+        step(system, "assess")
+        system.failing_checks = {"20-network": "no link has an address"}
+        examine(system.world, checks("20-network"))
+        step(system, ending)
+        media = system.off()
+    log = RamSystem(media).world.store.boot_log()
+    assert log.unstable_in_a_row(OLD.release.root_hash) == 0
+
+
+def test_a_blessed_version_that_hangs_at_each_boot_is_left() -> None:
+    system = RamSystem(factory_media())
+    log = system.world.store.boot_log().begun(OLD.release.root_hash, system.boot_id)
+    system.boots_file.text = encode(log)
+    step(system, "assess", "deadline", "stable")
+    assert stage(system) is Stage.INITRD
+
+
+BROKEN = Problem(Severity.ERROR, "/etc/z.toml: updates.enabled: expected true or false")
+
+
+def test_wrong_settings_keep_no_step_from_running(caplog: pytest.LogCaptureFixture) -> None:
+    system = started(armed_machine())
+    system.problems = (BROKEN,)
+    assert step(system, "assess", "bless", "stable") == 0
+    assert "twinkeel_1.0.1.efi" in system.esp.files
+    assert ("ERROR", f"settings: {BROKEN.text}") in [
+        (record.levelname, record.message) for record in caplog.records
+    ]
+    assert status_of(system.world).settings_problems == (f"error: {BROKEN.text}",)
 
 
 def test_blessing_a_blessed_version_again_changes_nothing() -> None:
@@ -324,7 +376,7 @@ def test_looking_back_may_fail_without_this_boot_being_a_bad_one() -> None:
 
     assert steps.run(["assess"], replace(system.world, esp=unmountable)) == 0
     last = system.world.store.state().last_error
-    assert isinstance(last, Problem)
+    assert isinstance(last, enginestate.Problem)
     assert last.message == "exit 32: mount"
 
 
