@@ -55,8 +55,8 @@ class SwitchedPower(Power):
         self.operations = 0
         self._refused = operations
 
-    def use(self) -> None:
-        super().use()
+    def use(self, medium: str = "") -> None:
+        super().use(medium)
         if self.operations - 1 in self._refused:
             raise HostFailure("No space left on device")
 
