@@ -15,7 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from builder.imagetoml import DiskTable, Fragment, IdsTable, MissingLibrary, Variant
+from builder.imagetoml import (
+    DiskTable,
+    FileEntry,
+    Fragment,
+    IdsTable,
+    MissingLibrary,
+    Variant,
+)
 from hostio.files import config
 from osmodel.faults import InvalidInput
 from osmodel.platforms import TARGETS, Target
@@ -62,6 +69,7 @@ class Definition:
         update_url: of the repository, or empty.
         trust_root: file with the root of trust, if any.
         allowed: libraries that may be missing.
+        files: owners, modes and attributes of files, inherited ones first.
         overlays: trees to lay over the root, in this order.
     """
 
@@ -80,6 +88,7 @@ class Definition:
     update_url: str
     trust_root: Path | None
     allowed: tuple[MissingLibrary, ...]
+    files: tuple[FileEntry, ...]
     overlays: tuple[Path, ...]
 
     @property
@@ -124,6 +133,7 @@ def load(directory: Path, target: Target = TARGETS[0]) -> Definition:
         update_url=_last([item.update.url for _, item in chain], ""),
         trust_root=_trust_root(chain),
         allowed=tuple(entry for part in parts for entry in part.closure.allow),
+        files=tuple(entry for part in parts for entry in part.files),
         overlays=tuple(p / OVERLAY for p, _ in chain if (p / OVERLAY).is_dir()),
     )
 

@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from osmodel import accountids, filecapabilities
 from osmodel.faults import InvalidInput
 from osmodel.platforms import ARCHITECTURES, Platform, Target
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
-_SYSTEM_IDS = range(100, 1000)
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 
 
@@ -87,8 +87,12 @@ class IdsTable:
         for name, number in named.items():
             if not _ACCOUNT.fullmatch(name):
                 raise InvalidInput(f"users: not an account name: {name!r}")
-            if number not in _SYSTEM_IDS:
-                raise InvalidInput(f"users: {name!r} has number {number}, not one of 100 to 999")
+            if not accountids.is_images(number):
+                raise InvalidInput(
+                    f"users: {name!r} has number {number}, not one of an image's:"
+                    f" {accountids.IMAGES_TEXT}",
+                    hint="the others are for accounts that a machine makes for itself",
+                )
         for numbers in (self.users, named):
             if len(set(numbers.values())) != len(numbers):
                 raise InvalidInput("users: two accounts have one number")
@@ -137,6 +141,53 @@ class ClosureTable:
 
 
 @dataclass(frozen=True, slots=True)
+class FileEntry:
+    """``[[files]]``: what a checkout does not keep of a file or directory.
+
+    Attributes:
+        path: on the machine, below /etc, /usr or /var.
+        mode: octal digits, such as ``0600``; empty for what it is anyway.
+        owner: name of a user of the image, or a number; empty as above.
+        group: of a group.
+        capabilities: as for setcap(8), such as ``cap_net_raw=ep``.
+        xattrs: text of ``user.*`` attributes by name.
+    """
+
+    path: str
+    mode: str = ""
+    owner: str = ""
+    group: str = ""
+    capabilities: str = ""
+    xattrs: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        top, *inner = self.path.removeprefix("/").split("/")
+        plain = all(inner) and not {".", ".."} & set(inner)
+        if not self.path.startswith("/") or top not in ("etc", "usr", "var") or not inner:
+            raise InvalidInput(f"path: not a path below /etc, /usr or /var: {self.path!r}")
+        if not plain:
+            raise InvalidInput(f"path: not a plain path: {self.path!r}")
+        if self.mode and not re.fullmatch(r"0?[0-7]{3,4}", self.mode):
+            raise InvalidInput(f"mode: not octal digits of a mode: {self.mode!r}")
+        if self.capabilities:
+            _checked_capabilities(self.capabilities)
+        for name in self.xattrs:
+            if not name.startswith("user."):
+                raise InvalidInput(f"xattrs: only `user.` attributes can be set: {name!r}")
+        if top == "var" and (self.capabilities or self.xattrs):
+            raise InvalidInput(
+                f"path: {self.path!r}: what is below /var is made at boot, without attributes"
+            )
+
+
+def _checked_capabilities(text: str) -> None:
+    try:
+        filecapabilities.encode(text)
+    except InvalidInput as fault:
+        raise InvalidInput(f"capabilities: {fault}", hint=fault.hint) from fault
+
+
+@dataclass(frozen=True, slots=True)
 class Variant:
     """``[architecture.NAME]`` or ``[platform.NAME]``: what holds for one kind of machine."""
 
@@ -145,6 +196,7 @@ class Variant:
     ids: IdsTable = field(default_factory=IdsTable)
     disk: DiskTable = field(default_factory=DiskTable)
     closure: ClosureTable = field(default_factory=ClosureTable)
+    files: tuple[FileEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +216,7 @@ class Fragment:
     disk: DiskTable = field(default_factory=DiskTable)
     update: UpdateTable = field(default_factory=UpdateTable)
     closure: ClosureTable = field(default_factory=ClosureTable)
+    files: tuple[FileEntry, ...] = ()
     architecture: Mapping[str, Variant] = field(default_factory=dict)
     platform: Mapping[str, Variant] = field(default_factory=dict)
 

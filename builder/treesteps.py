@@ -16,7 +16,8 @@ from builder.packages.lock import Lock, LockedPackage
 from builder.packages.sandbox import ToolsTree
 from builder.request import BuildRequest
 from builder.steps import Step, Steps
-from builder.tree import bootstrap, programs, roottree
+from builder.tree import bootstrap, filetable, overlaytree, programs, roottree
+from builder.tree.overlaytree import Overlay
 
 ROOT = "root"
 
@@ -114,6 +115,7 @@ class TreeSteps:
             "base": base,
             "kernel": self.steps.result(self.kernel, ROOT),
             "remove": self.request.image.remove,
+            "ids": self.request.image.ids,
             "sources": Named(programs.SOURCES, ours),
             "tools": self.runner,
             "ldconfig": Derived(roottree.ldconfig, ldconfig),
@@ -128,7 +130,10 @@ class TreeSteps:
     @cached_property
     def root(self) -> Step:
         """The root tree of this version."""
-        firmware = [self.steps.result(self.firmware, ROOT)] if self.firmware else []
+        overlays: list[Input] = [Named(item, overlaytree.digest(item)) for item in self._overlays]
+        if self.firmware:
+            made = {"path": self.steps.result(self.firmware, ROOT)}
+            overlays = [Derived(overlaytree.Overlay, made), *overlays]
         who = self.request.identity
         described = {
             "image": who.image,
@@ -140,7 +145,8 @@ class TreeSteps:
         }
         inputs = {
             "shared": self.steps.result(self.shared, ROOT),
-            "overlays": (*firmware, *self._overlays),
+            "overlays": tuple(overlays),
+            "files": self.request.image.files,
             "who": Derived(identity.Identity, described),
             "epoch": self.lock.epoch,
             "tools": self.runner,
@@ -153,7 +159,7 @@ class TreeSteps:
         inputs = {
             "root": self.steps.result(self.root, ROOT),
             "scanned": self.steps.result(self.scan, scan.FILE),
-            "laid": self._overlays,
+            "laid": tuple(directory(item.path) for item in self._overlays),
             "architecture": self.request.architecture,
             "allow": self.request.image.allowed,
         }
@@ -170,8 +176,11 @@ class TreeSteps:
         return Named(self.tools.runner([self.steps.cache.directory]), self.tools.digest)
 
     @cached_property
-    def _overlays(self) -> tuple[Input, ...]:
-        return tuple(directory(path) for path in self.request.trees)
+    def _overlays(self) -> tuple[Overlay, ...]:
+        """All overlays of the request, in the order in which they are laid."""
+        image, settled = self.request.image, filetable.settled(self.request.image.files)
+        versioned = (Overlay(path, versioned=True, settled=settled) for path in image.overlays)
+        return (*versioned, *map(Overlay, self.request.overlays))
 
     def _debs(self, packages: Iterable[LockedPackage]) -> Input:
         """The .deb files of some packages, by name."""

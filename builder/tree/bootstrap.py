@@ -27,7 +27,7 @@ _NEVER_UNPACKED = (
     "/usr/lib/udev/hwdb.d/*",
     *diversions.excluded(),
 )
-_STAND_INS = "stand-ins"
+_DIVERTED = "diverted"
 _CHECKS = "check/empty,check/qemu,check/chrootless"
 
 
@@ -54,20 +54,20 @@ def make(
     source = localrepo.write(repository, lock.suite, wanted, tools.host)
     for name, text in accounts.seeds(ids).items():
         (out / name).write_text(text)
-    (out / _STAND_INS).mkdir()
-    diversions.stand_in({package.name for package in wanted}, out / _STAND_INS)
+    (out / _DIVERTED).mkdir()
+    diversions.divert({package.name for package in wanted}, out / _DIVERTED)
     command = Command(
         _arguments(lock, out, source), env={"SOURCE_DATE_EPOCH": str(lock.epoch)}, timeout=3600
     )
     with emulation.of(lock.architecture):
         tools.runner([out]).run(command)
     remove_tree(repository)
-    remove_tree(out / _STAND_INS)
-    settling = out / "settling"
-    settling.mkdir()
+    remove_tree(out / _DIVERTED)
+    undoing = out / "undoing"
+    undoing.mkdir()
     binds = [out, *{path.parent for path in wanted.values()}]
-    diversions.settle(out / "root", wanted, settling, tools.runner(binds))
-    remove_tree(settling)
+    diversions.undo(out / "root", wanted, undoing, tools.runner(binds))
+    remove_tree(undoing)
     for name in accounts.seeds(ids):
         (out / name).unlink()
     accounts.check(out / "root", ids)
@@ -83,5 +83,5 @@ def _arguments(lock: Lock, out: Path, source: str) -> list[str]:
     # After the essential packages, before any that adds users.
     for name in accounts.SEEDED:
         argv.append(f"--essential-hook=cat {out / name} >>$1/etc/{name}")
-    argv.append(f"--essential-hook=cp -a {out / _STAND_INS}/. $1/")
+    argv.append(f"--essential-hook=cp -a {out / _DIVERTED}/. $1/")
     return [*argv, lock.suite, str(out / "root"), source]

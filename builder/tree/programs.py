@@ -28,7 +28,7 @@ def install(root: Path, *, sources: Path = SOURCES) -> None:
     """Copy the packages that run on a machine and write their launchers."""
     for package in PACKAGES:
         (root / HOME / package).mkdir(parents=True)
-        overlaytree.copy_tree(sources / package, root / HOME / package)
+        overlaytree.copy_plain(sources / package, root / HOME / package)
     for name, entry in LAUNCHERS.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)

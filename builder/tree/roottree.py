@@ -1,10 +1,10 @@
 """From a configured Debian base to the root file system of an image.
 
 Two halves, remembered apart: the *shared tree* is everything that all versions
-of a definition have in common (packages without their managers, kernel modules, our
-programs, byte code); *finishing* adds overlays and identity, decides which
-units run and makes every file look the same age. A change of an overlay runs
-the second half only.
+of a definition have in common (packages without their managers, kernel modules,
+our programs, byte code); *finishing* adds overlays and identity, decides which
+accounts there are and which units run, and makes every file look the same age.
+A change of an overlay runs the second half only.
 """
 
 from __future__ import annotations
@@ -15,11 +15,23 @@ from pathlib import Path
 
 from builder import identity
 from builder.identity import Identity
+from builder.imagetoml import FileEntry, IdsTable
 from builder.packages.emulation import Emulation
 from builder.removal import remove_tree
-from builder.tree import accounts, factory, overlaytree, programs, pycompile, stripping
+from builder.tree import (
+    accounts,
+    certificates,
+    factory,
+    filetable,
+    overlaytree,
+    programs,
+    pycompile,
+    stripping,
+    sysusers,
+    units,
+)
+from builder.tree.overlaytree import Overlay
 from hostio.system.runner import Command, Runner
-from osmodel.faults import InvalidInput
 
 ROOT = "root"
 # Mount points, and links to what is on the state partition.
@@ -40,6 +52,7 @@ def make_shared(  # noqa: PLR0913 - the inputs of one step
     base: Path,
     kernel: Path,
     remove: Sequence[str],
+    ids: IdsTable,
     sources: Path,
     tools: Runner,
     ldconfig: Sequence[str],
@@ -51,6 +64,7 @@ def make_shared(  # noqa: PLR0913 - the inputs of one step
         base: configured packages.
         kernel: tree with the modules.
         remove: packages to take out.
+        ids: fixed numbers of users and groups.
         sources: holds our own packages.
         tools: sees all trees.
         ldconfig: how to start it; one that knows the tree's machine.
@@ -64,8 +78,11 @@ def make_shared(  # noqa: PLR0913 - the inputs of one step
     stripping.strip(root, remove)
     tools.run(Command(["cp", "--archive", f"{kernel}/.", str(root)]))
     programs.install(root, sources=sources)
+    sysusers.take_over(root, tools)
+    accounts.check(root, ids)
     accounts.lock_passwords(root)
     accounts.add_login_user(root)
+    accounts.set_ranges(root)
     pycompile.compile_tree(root, tools)
     # Libraries have left; the aux cache would hold inode numbers.
     tools.run(Command([*ldconfig, "-r", str(root), "-C", "/etc/ld.so.cache"]))
@@ -86,7 +103,8 @@ def ldconfig(emulation: Emulation, architecture: str, root: Path) -> Sequence[st
 def finish(  # noqa: PLR0913 - the inputs of one step
     *,
     shared: Path,
-    overlays: Sequence[Path],
+    overlays: Sequence[Overlay],
+    files: Sequence[FileEntry],
     who: Identity,
     epoch: int,
     tools: Runner,
@@ -97,6 +115,7 @@ def finish(  # noqa: PLR0913 - the inputs of one step
     Args:
         shared: the tree that all versions share.
         overlays: trees to lay over it, in this order.
+        files: owners, modes and attributes that no checkout keeps.
         who: what it says about itself.
         epoch: time stamp of every file, seconds since 1970.
         tools: sees both trees.
@@ -111,10 +130,15 @@ def finish(  # noqa: PLR0913 - the inputs of one step
         overlaytree.merge(overlay, root)
     identity.write(root, who)
     _lay_out(root)
-    (root / "usr/lib/sysusers.d/00-accounts.conf").write_text(accounts.sysusers(root))
-    tools.run(Command(["systemctl", f"--root={root}", "preset-all"]))
-    factory.move_state(root)
-    _check_units(root)
+    trees = [overlay.path for overlay in overlays]
+    scratch = root.with_name("scratch")
+    certificates.change(root, trees, scratch, tools)
+    accounts.check_ranges(root)
+    sysusers.declare(root, scratch, tools)
+    filetable.apply(root, files)
+    units.enable(root, trees, tools)
+    factory.move_state(root, scratch, tools)
+    remove_tree(scratch)
     set_times(root, epoch)
 
 
@@ -140,15 +164,3 @@ def _lay_out(root: Path) -> None:
     # Empty, not missing: systemd fills it in, and does not take every boot of
     # a machine whose state is lost for the first one of an unset-up system.
     (root / "etc/machine-id").write_bytes(b"")
-
-
-def _check_units(root: Path) -> None:
-    """Refuse a wish for a unit that is not there: a misspelt name would go unseen."""
-    units = {path.name for path in (root / "usr/lib/systemd/system").iterdir()}
-    for path in sorted((root / "usr/lib/systemd/system-preset").glob("*.preset")):
-        if path.name.startswith("90-"):
-            continue  # Debian's own, for units of packages that may be absent
-        for line in path.read_text().splitlines():
-            verb, _, name = line.partition(" ")
-            if verb == "enable" and name.strip() not in units:
-                raise InvalidInput(f"{path.relative_to(root)}: no such unit: {name.strip()!r}")

@@ -1,4 +1,4 @@
-"""Take out of a root tree what was needed to make it, or by nobody.
+"""Take out of a root tree what only its making needed, or nothing at all.
 
 Package managers and interpreters leave by the package manager's own file lists,
 before its database goes as well. Whatever an image needs after all is noticed
@@ -7,6 +7,7 @@ by the closure check, which runs on the result.
 
 from __future__ import annotations
 
+import fnmatch
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -69,11 +70,13 @@ _UNWANTED = (
     "etc/systemd/system",
     "etc/systemd/user",
     "etc/machine-id",
-    # work that a read-only image has done already, and doors nobody asked for
+    # work that a read-only image has done already, and doors that no image opens
     *(f"usr/lib/systemd/system/*.wants/{name}.service" for name in _NOT_AT_BOOT),
     *(f"usr/lib/systemd/system/*.wants/{name}" for name in _NOT_LISTENING),
     *(f"usr/lib/systemd/system-generators/systemd-{name}-generator" for name in _NOT_GENERATED),
+    "usr/lib/systemd/system/rc-local.service*",
     "etc/ssh/ssh_config.d/20-systemd-ssh-proxy.conf",
+    "usr/lib/tmpfiles.d/20-systemd-ssh-generator.conf",
     "boot/*",
     "home",
     "media",
@@ -110,10 +113,27 @@ def strip(root: Path, remove: Iterable[str]) -> None:
     kept = {path for name in _installed(root) - set(remove) for path in _files(root, name)}
     _delete(root, doomed - kept)
     for pattern in (*_UNWANTED, *_UNWANTED_STATE):
-        for path in sorted(root.glob(pattern)):
+        for path in _found(root, pattern):
             remove_tree(path)
     _resolve_alternatives(root)
     _drop_dangling(root)
+
+
+def _found(root: Path, pattern: str) -> list[Path]:
+    """What a pattern names, links included, wherever they lead.
+
+    Not ``Path.glob``: it looks where a link leads, and an absolute one leads
+    into this host.
+    """
+    places = [root]
+    for part in pattern.split("/"):
+        inside = [place for place in places if place.is_dir() and not place.is_symlink()]
+        if set(part) & set("*?["):
+            found = [path for place in inside for path in sorted(place.iterdir())]
+            places = [path for path in found if fnmatch.fnmatchcase(path.name, part)]
+        else:
+            places = [place / part for place in inside if os.path.lexists(place / part)]
+    return places
 
 
 def _installed(root: Path) -> set[str]:

@@ -17,14 +17,18 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from hostio.system.runner import Command, Runner
+from osmodel.accountids import LOCAL_SYSTEM_IDS
 from osmodel.faults import HostFailure, InvalidInput, TransientFailure
 
 _TIMEOUT = 60.0  # seconds; making a home copies a handful of files
 # Lock, its draft by process number, draft of the file; "passwd-" is the last one and kept.
 _REST = re.compile(r"(passwd|group|shadow|gshadow|subuid|subgid)(\.lock|\.[0-9]+|\+)")
-# Images hand out fixed numbers from 999 downwards and around 100. Users that
-# this machine makes for itself stay away from both, whatever an update brings.
-_SYSTEM_RANGE = ("SYS_UID_MIN=300", "SYS_UID_MAX=899", "SYS_GID_MIN=300", "SYS_GID_MAX=899")
+# Also on a machine whose own login.defs says something else.
+_SYSTEM_RANGE = tuple(
+    f"SYS_{kind}_{word}={number}"
+    for kind in ("UID", "GID")
+    for word, number in (("MIN", LOCAL_SYSTEM_IDS[0]), ("MAX", LOCAL_SYSTEM_IDS[-1]))
+)
 
 
 class Account(NamedTuple):

@@ -1,6 +1,5 @@
 """What becomes of a Debian tree on its way into an image."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from builder import identity
 from builder.boot import kernel
 from builder.identity import Identity
 from builder.imagetoml import IdsTable
-from builder.tree import accounts, factory, overlaytree, programs, roottree, stripping
+from builder.tree import accounts, programs, roottree, stripping
 from hostio.system.runner import Command
 from osmodel.faults import InvalidInput
 from osmodel.kernelmodules import parse_index
@@ -71,77 +70,28 @@ def test_nobody_can_log_in_by_password(tmp_path: Path) -> None:
     assert not (root / "etc/shadow-").exists()
 
 
-def test_a_later_image_brings_its_accounts_to_a_machine_with_its_own(tmp_path: Path) -> None:
-    text = accounts.sysusers(with_accounts(tmp_path))
-    assert "g kvm 992\n" in text
-    assert "u etcd 980:980 - /nonexistent /usr/sbin/nologin\n" in text
-    assert "u sshd 989:65534 - /nonexistent /usr/sbin/nologin\n" in text
-    assert "root" not in text
+LOGIN_DEFS = "UID_MIN\t 1000\nUMASK 022\n#SYS_UID_MIN 100\nSYS_UID_MAX\t999\n"
 
 
-# --- overlays ---------------------------------------------------------------
+def test_a_machine_makes_accounts_with_numbers_that_no_image_hands_out(tmp_path: Path) -> None:
+    path = write(tmp_path / "etc/login.defs", LOGIN_DEFS)
+    accounts.set_ranges(tmp_path)
+    said = dict(line.split() for line in path.read_text().splitlines() if line[:1].isalpha())
+    assert (said["SYS_UID_MIN"], said["SYS_UID_MAX"]) == ("300", "899")
+    assert (said["SYS_GID_MIN"], said["SYS_GID_MAX"]) == ("300", "899")
+    assert (said["UID_MIN"], said["GID_MIN"]) == ("1001", "1001")
+    assert said["UMASK"] == "022"
+    accounts.check_ranges(tmp_path)
 
 
-def test_an_overlay_replaces_files_and_joins_directories(tmp_path: Path) -> None:
-    root, overlay = tmp_path / "root", tmp_path / "overlay"
-    write(root / "usr/lib/kept")
-    write(root / "usr/lib/file", "old")
-    write(overlay / "usr/lib/file", "new").chmod(0o600)
-    write(overlay / "usr/bin/tool").chmod(0o700)
-    (overlay / "usr/lib/link").symlink_to("file")
-    write(overlay / "usr/lib/__pycache__/x.pyc")
-    overlaytree.merge(overlay, root)
-    assert (root / "usr/lib/kept").exists()
-    assert (root / "usr/lib/link").read_text() == "new"
-    assert not (root / "usr/lib/__pycache__").exists()
-    modes = {
-        name: (root / name).stat().st_mode & 0o777 for name in ("usr/lib/file", "usr/bin/tool")
-    }
-    assert modes == {"usr/lib/file": 0o644, "usr/bin/tool": 0o755}
-
-
-def test_an_overlay_replaces_a_link_and_not_what_it_points_to(tmp_path: Path) -> None:
-    root, overlay = tmp_path / "root", tmp_path / "overlay"
-    write(root / "usr/target", "kept")
-    (root / "usr/link").symlink_to("target")
-    write(overlay / "usr/link", "new")
-    overlaytree.merge(overlay, root)
-    assert (root / "usr/target").read_text() == "kept"
-    assert not (root / "usr/link").is_symlink()
-
-
-@pytest.mark.parametrize("name", ["root/key", "home/a", "bin/x", "run/x", "file"])
-def test_an_overlay_may_not_write_where_an_image_has_nothing(tmp_path: Path, name: str) -> None:
-    write(tmp_path / "overlay" / name)
-    with pytest.raises(InvalidInput, match="an image has nothing in"):
-        overlaytree.merge(tmp_path / "overlay", tmp_path / "root")
-
-
-def test_an_overlay_may_not_replace_a_directory(tmp_path: Path) -> None:
-    write(tmp_path / "root/usr/lib/x/y")
-    write(tmp_path / "overlay/usr/lib/x")
-    with pytest.raises(InvalidInput, match="would replace a directory"):
-        overlaytree.merge(tmp_path / "overlay", tmp_path / "root")
-
-
-# --- state ------------------------------------------------------------------
-
-
-def test_what_packages_have_in_var_is_made_at_boot(tmp_path: Path) -> None:
-    write(tmp_path / "var/lib/tool/a file", "x").chmod(0o640)
-    (tmp_path / "var/lib/tool/link").symlink_to("a file")
-    (tmp_path / "var/lib/known").mkdir()
-    (tmp_path / "var/lib/tool").chmod(0o700)
-    write(tmp_path / "usr/lib/tmpfiles.d/known.conf", "d /var/lib/known 0755 - - -\nd /var/lib -\n")
-    factory.move_state(tmp_path)
-    own = f"{os.getuid()} {os.getgid()}"
-    assert (tmp_path / factory.RULES).read_text().splitlines()[1:] == [
-        f"d /var/lib/tool 0700 {own} -",
-        f"C /var/lib/tool/a\\x20file 0640 {own} -",
-        "L /var/lib/tool/link - - - - a file",
-    ]
-    assert (tmp_path / factory.FACTORY / "lib/tool/a file").read_text() == "x"
-    assert list((tmp_path / "var").iterdir()) == []
+@pytest.mark.parametrize("line", ["SYS_UID_MAX 999", "SYS_GID_MIN 100", "UID_MIN 1000", "GID_MIN"])
+def test_an_overlay_may_not_let_machines_take_numbers_of_images(tmp_path: Path, line: str) -> None:
+    path = write(tmp_path / "etc/login.defs")
+    accounts.set_ranges(tmp_path)
+    with path.open("a") as file:
+        file.write(f"{line}\n")
+    with pytest.raises(InvalidInput, match="must be within"):
+        accounts.check_ranges(tmp_path)
 
 
 # --- taking out -------------------------------------------------------------
@@ -200,6 +150,7 @@ def test_alternatives_become_plain_links(tmp_path: Path) -> None:
         "usr/share/doc/x/copyright",
         "usr/lib/python3/dist-packages/__pycache__/x.pyc",
         "usr/lib/systemd/system/sysinit.target.wants/ldconfig.service",
+        "usr/lib/systemd/system/rc-local.service.d/debian.conf",
         "boot/vmlinuz-1",
         "root/.bashrc",
         "var/log/dpkg.log",
@@ -209,6 +160,21 @@ def test_what_is_of_the_build_host_or_of_no_use_is_gone(tmp_path: Path, name: st
     write(installed(tmp_path, bash=[]) / name)
     stripping.strip(tmp_path, [])
     assert not (tmp_path / name).exists()
+
+
+def test_a_link_goes_wherever_it_leads_on_this_host(tmp_path: Path) -> None:
+    root = installed(tmp_path, openssh=[])
+    away = root / "etc/ssh/ssh_config.d/20-systemd-ssh-proxy.conf"
+    wanted = root / "usr/lib/systemd/system/sysinit.target.wants/ldconfig.service"
+    outside = write(tmp_path / "of the host/kept")
+    for path in (away, wanted):
+        path.parent.mkdir(parents=True)
+        path.symlink_to("/usr/lib/nowhere/on/any/host")
+    (root / "run").symlink_to(outside.parent)
+    stripping.strip(root, [])
+    assert not away.is_symlink()
+    assert not wanted.is_symlink()
+    assert outside.exists()
 
 
 # --- kernel -----------------------------------------------------------------
