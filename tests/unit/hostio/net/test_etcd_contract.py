@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from hostio.files.keyfile import KeyFile
 from hostio.net.etcd import KeyStore
-from hostio.net.etcdfile import EtcdFile
 from osmodel.faults import UntrustedData
 from osmodel.keyvalue import Put, Range, Transaction
 from tests.fakes.clock import StoppedClock
@@ -22,13 +22,13 @@ class TestFake(KeyStoreContract):
 class TestFile(KeyStoreContract):
     @pytest.fixture
     def store(self, tmp_path: Path) -> KeyStore:
-        return EtcdFile(tmp_path / "store.json", StoppedClock())
+        return KeyFile(tmp_path / "store.json", StoppedClock())
 
 
 def test_a_file_is_the_same_for_the_next_process(tmp_path: Path) -> None:
     path = tmp_path / "store.json"
-    EtcdFile(path, StoppedClock()).commit(Transaction((), (Put("a", b"1"),)))
-    found = EtcdFile(path, StoppedClock()).commit(Transaction(reads=(Range("a"),))).found
+    KeyFile(path, StoppedClock()).commit(Transaction((), (Put("a", b"1"),)))
+    found = KeyFile(path, StoppedClock()).commit(Transaction(reads=(Range("a"),))).found
     assert found[0][0].value == b"1"
 
 
@@ -36,7 +36,7 @@ def test_a_file_is_the_same_for_the_next_process(tmp_path: Path) -> None:
 def test_a_damaged_file_is_refused_and_kept(tmp_path: Path, text: str) -> None:
     path = tmp_path / "store.json"
     path.write_text(text)
-    store = EtcdFile(path, StoppedClock())
+    store = KeyFile(path, StoppedClock())
     with pytest.raises(UntrustedData, match=r"store\.json: damaged"):
         store.commit(Transaction((), (Put("a", b"1"),)))
     assert path.read_text() == text

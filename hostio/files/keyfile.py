@@ -23,7 +23,7 @@ _LOCK_PAUSE = 0.1  # seconds
 _LOOK = 1.0  # seconds between two looks of a watch
 
 
-class EtcdFile:
+class KeyFile:
     """Keys in a file; see :class:`hostio.net.etcd.KeyStore`.
 
     Args:
