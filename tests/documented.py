@@ -24,6 +24,7 @@ RUNNERS: Mapping[str, str] = {
     "make demo ARCH=arm64": "test_the_demo_ends_well",
     "make demo PLATFORM=raspberrypi": "test_the_demo_ends_well",
     "make test": "test_ci_runs_the_tests_of_make_test",
+    "make help": AS_TYPED,
     "make clean": "test_make_clean_removes_what_was_built",
     # A repository, images, a boot, a publication.
     "update-mirror init my-repo --threshold 2 --keys 3": AS_TYPED,

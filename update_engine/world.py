@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 
 class Releases(Protocol):
-    """Port for a verified repository; the fake is ``tests.fakes.ramsystem.Shelf``."""
+    """Port for a verified repository; the fake is ``tests.fakes.ramsystem.RamReleases``."""
 
     def refresh(self) -> tuple[Offer, ...]:
         """Fetch and verify the metadata; every release it lists.

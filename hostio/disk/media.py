@@ -33,7 +33,7 @@ _FEW = 8  # descriptors looked at
 
 
 class Media(Protocol):
-    """Port for media; the fake is ``tests.fakes.media.Shelf``."""
+    """Port for media; the fake is ``tests.fakes.media.RamMedia``."""
 
     def labelled(self, label: str) -> Sequence[Path]:
         """Device nodes of file systems with that label, in any case of letters."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from osmodel.faults import HostFailure
 
 
-class Shelf:
+class RamMedia:
     """Media by label; ``drives`` are in optical drives, ``None`` is an empty one."""
 
     def __init__(

@@ -74,7 +74,7 @@ NEW = bootable("1.0.1", 1)
 NEXT = bootable("1.0.2", 3)
 
 
-class Shelf:
+class RamReleases:
     """A repository without metadata: the fake of ``update_engine.world.Releases``."""
 
     def __init__(self, *releases: SmallRelease) -> None:
@@ -103,10 +103,10 @@ class Shelf:
 
 
 class Stream:
-    """A payload that is being read from a shelf."""
+    """A payload that is being read from a ram_releases."""
 
-    def __init__(self, shelf: Shelf, content: bytes) -> None:
-        self._shelf = shelf
+    def __init__(self, ram_releases: RamReleases, content: bytes) -> None:
+        self._shelf = ram_releases
         self._file = io.BytesIO(content)
 
     @property
@@ -172,13 +172,13 @@ class RamSystem:
     Attributes:
         media: what it found when power came.
         running: the release it started.
-        shelf: the repository it asks.
+        ram_releases: the repository it asks.
         power: of all media.
     """
 
     media: Media
     running: SmallRelease = OLD
-    shelf: Shelf = field(default_factory=Shelf)
+    ram_releases: RamReleases = field(default_factory=RamReleases)
     power: Power = field(default_factory=Power)
     settings: Settings = field(default_factory=Settings)
     problems: Sequence[Problem] = ()
@@ -236,7 +236,7 @@ class RamSystem:
             firmware=lambda: self.firmware,
             store=self.store,
             archive=self.archive,
-            releases=lambda: self.shelf,
+            releases=lambda: self.ram_releases,
             reboot_wanted=self.reboot_wanted,
             is_running=lambda pid: pid == 4711,
             pid=4711,
@@ -319,10 +319,10 @@ class RamSystemDisk:
 
 def updated_machine() -> RamSystem:
     """A machine that was updated from 1.0.0 to 1.0.1, which runs and was blessed."""
-    system = RamSystem(factory_media(), shelf=Shelf(NEW))
+    system = RamSystem(factory_media(), ram_releases=RamReleases(NEW))
     steps.run(["assess", "bless"], system.world)
-    update(system.world, FromRepository(system.shelf))
-    system = RamSystem(switched_on(system.off()), NEW, Shelf(NEW))
+    update(system.world, FromRepository(system.ram_releases))
+    system = RamSystem(switched_on(system.off()), NEW, RamReleases(NEW))
     steps.run(["assess", "bless"], system.world)
     return system
 

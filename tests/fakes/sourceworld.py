@@ -14,7 +14,7 @@ from hostio.system.clock import Clock
 from hostio.system.runner import Runner
 from tests.fakes.clock import StoppedClock
 from tests.fakes.fetcher import RamFetcher
-from tests.fakes.media import Shelf
+from tests.fakes.media import RamMedia
 from tests.fakes.runner import ScriptedRunner
 
 
@@ -43,7 +43,7 @@ def source_world(  # noqa: PLR0913 - each is one port, all have defaults
     clock = clock or StoppedClock()
     return SourcesWorld(
         root=root,
-        media=media or Shelf(),
+        media=media or RamMedia(),
         http=PlainHttp(clock),
         fetcher=fetcher or (lambda: RamFetcher({})),
         variables=Variables(variables),

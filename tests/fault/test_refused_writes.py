@@ -25,8 +25,8 @@ from tests.fakes.ramsystem import (
     NEXT,
     OLD,
     Media,
+    RamReleases,
     RamSystem,
-    Shelf,
     factory_media,
     starts,
     updated_machine,
@@ -50,7 +50,7 @@ def machine(media: Media, refuses: Refuses = lambda _number, _medium: "") -> Ram
     """The machine after its loader and its initrd did their part."""
     running = RELEASES[starts(media)]
     made = RamSystem(
-        ramsystem.switched_on(media), running, Shelf(OLD, NEW, NEXT), Refusing(refuses)
+        ramsystem.switched_on(media), running, RamReleases(OLD, NEW, NEXT), Refusing(refuses)
     )
     log = made.world.store.boot_log().begun(running.release.root_hash, made.boot_id)
     made.boots_file.text = bootlog.encode(log.reached(made.boot_id, Stage.USERSPACE))
@@ -58,7 +58,7 @@ def machine(media: Media, refuses: Refuses = lambda _number, _medium: "") -> Ram
 
 
 def updated(system: RamSystem) -> None:
-    update(system.world, FromRepository(system.shelf))
+    update(system.world, FromRepository(system.ram_releases))
 
 
 def steps_of(*names: str) -> Callable[[RamSystem], None]:
@@ -74,7 +74,7 @@ def fails_its_checks(system: RamSystem) -> None:
 
 
 def armed_media() -> Media:
-    system = RamSystem(factory_media(), shelf=Shelf(NEW))
+    system = RamSystem(factory_media(), ram_releases=RamReleases(NEW))
     steps.run(["assess", "bless"], system.world)
     updated(system)
     return system.off()
@@ -106,7 +106,7 @@ PROGRAMS: dict[str, tuple[str, Callable[[RamSystem], object]]] = {
     "boot after a rollback": ("rolled back", steps_of("assess", "health", "bless", "end")),
     "failing checks": ("armed", fails_its_checks),
     "deadline": ("armed", steps_of("deadline")),
-    "check": ("updated", lambda system: check(system.world, FromRepository(system.shelf))),
+    "check": ("updated", lambda system: check(system.world, FromRepository(system.ram_releases))),
     "update": ("updated", updated),
     "rollback": ("updated", lambda system: roll_back_now(system.world)),
     "taking an update back": ("armed", lambda system: disarm(machine_of_old(system).world)),
@@ -161,7 +161,7 @@ def test_a_whole_version_boots_whatever_was_refused(
     after = machine(system.off())
     steps.run(["assess", "health", "bless", "end"], after.world)
     assert status_of(after.world).health == "healthy"
-    result = update(after.world, FromRepository(after.shelf))
+    result = update(after.world, FromRepository(after.ram_releases))
     assert result.ending in (Ending.ARMED, Ending.NOTHING_NEW)
     assert starts(after.off()) in RELEASES
 

@@ -23,8 +23,8 @@ from tests.fakes.ramsystem import (
     UEFI,
     DoesNotStart,
     Media,
+    RamReleases,
     RamSystem,
-    Shelf,
     bootable,
     factory_media,
     starts,
@@ -54,15 +54,15 @@ def releases(*versions: str, of: Media) -> list[SmallRelease]:
 def switched_on(media: Media, power: Power | None = None) -> RamSystem:
     """The machine after loader and initrd did their part."""
     (running,) = releases(starts(media), of=media)
-    shelf = Shelf(*releases("0.9.0", "1.0.0", "1.0.1", of=media))
-    system = RamSystem(ramsystem.switched_on(media), running, shelf, power or Power())
+    ram_releases = RamReleases(*releases("0.9.0", "1.0.0", "1.0.1", of=media))
+    system = RamSystem(ramsystem.switched_on(media), running, ram_releases, power or Power())
     log = BootLog().begun(system.running.release.root_hash, system.boot_id)
     system.boots_file.text = encode(log)
     return system
 
 
 def update_it(system: RamSystem) -> None:
-    assert update(system.world, FromRepository(system.shelf)).ending is Ending.ARMED
+    assert update(system.world, FromRepository(system.ram_releases)).ending is Ending.ARMED
 
 
 def boot_well(system: RamSystem) -> None:
@@ -103,7 +103,7 @@ def before(name: str, target: Target) -> Media:
     if name == "older in the other slot":
         # Installed as 0.9.0, updated to 1.0.0: which slot is which does not matter.
         older = release("0.9.0", target)
-        system = RamSystem(factory_media(older), older, Shelf(release("1.0.0", target)))
+        system = RamSystem(factory_media(older), older, RamReleases(release("1.0.0", target)))
         update_it(system)
         return after_good_boot(system.off())
     if name == "armed":
@@ -117,7 +117,7 @@ def before(name: str, target: Target) -> Media:
 
 
 def update_to_next(system: RamSystem) -> None:
-    system.shelf.releases = tuple(releases("1.0.0", "1.0.1", "1.0.2", of=system.media))
+    system.ram_releases.releases = tuple(releases("1.0.0", "1.0.1", "1.0.2", of=system.media))
     update_it(system)
 
 

@@ -14,7 +14,7 @@ from hostio.system.runner import Command, LocalRunner
 from hostio.system.spawner import LocalSpawner
 from osmodel.faults import HostFailure
 from tests.checkout import ROOT
-from tests.fakes.ramsystem import NEW, RamSystem, Shelf, factory_media
+from tests.fakes.ramsystem import NEW, RamReleases, RamSystem, factory_media
 from tests.privatebus import STRICT, needs_dbus, private_bus
 from update_engine.service import INTERFACE, NAME, PATH, Manager, bus_object
 from update_engine.store import Progress
@@ -37,7 +37,7 @@ class Service:
     """The service on a thread of its own."""
 
     def __init__(self, address: str) -> None:
-        self.system = RamSystem(factory_media(), shelf=Shelf(NEW))
+        self.system = RamSystem(factory_media(), ram_releases=RamReleases(NEW))
         self.address = address
         self._stop = threading.Event()
         manager = Manager(self.system.world)

@@ -16,7 +16,7 @@ from cloud_config.state.report import Progress, Report
 from hostio.system.runner import Command
 from osmodel.faults import HostFailure
 from tests.fakes.cloudmachine import CloudMachine
-from tests.fakes.media import Shelf
+from tests.fakes.media import RamMedia
 from tests.fakes.metadata.platforms import KEY, Azure, Ec2, ovf_environment
 from tests.fakes.metadata.service import MetadataServer, serving
 from tests.fakes.ramfile import RamFile
@@ -49,7 +49,7 @@ class Start:
         self.metadata = RamFile()
         self.remembered = RamFile()
         self.runner = ScriptedRunner(systemctl=b"", ip=OWN)
-        self.media = Shelf()
+        self.media = RamMedia()
         self.server: MetadataServer | None = None
 
     def run(self, stage: Stage, settings: Settings | None = None) -> None:
@@ -75,7 +75,7 @@ class Start:
         directory.mkdir(exist_ok=True)
         for file, content in files.items():
             (directory / file.replace("_", "-")).write_bytes(content)
-        self.media = Shelf({"cidata": directory})
+        self.media = RamMedia({"cidata": directory})
 
     @property
     def queued(self) -> list[Command]:
@@ -267,10 +267,10 @@ def test_a_medium_that_was_taken_out_still_counts(start: Start) -> None:
     medium.mkdir()
     (medium / "ovf-env.xml").write_bytes(ovf_environment(GREETING))
     with serving(Azure(user_data=b"")) as start.server:
-        start.media = Shelf(drives=[medium])
+        start.media = RamMedia(drives=[medium])
         start.whole()
         assert start.files["/etc/greeting"] == b"hello"
-        start.media = Shelf(drives=[None])
+        start.media = RamMedia(drives=[None])
         start.whole()
     assert start.files["/etc/greeting"] == b"hello"
     assert start.report.stage is Progress.DONE

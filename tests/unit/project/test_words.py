@@ -7,7 +7,7 @@ import pytest
 from tests.unit.project import named
 
 FORBIDDEN = {
-    "a path of somebody's own machine": re.compile(r"(?<![\w.])/(?:work|root/\w|home/[a-z]+/)\b"),
+    "a path of one's own machine": re.compile(r"(?<![\w.])/(?:work|root/\w|home/[a-z]+/)\b"),
     "history, which the log tells": re.compile(r"\b(?:previously|formerly)\b"),
     "a plan without an issue": re.compile(r"\b(?:TODO|FIXME|XXX)\b"),
     "the host of a package registry": re.compile(r"pypi\.org|pythonhosted\.org"),

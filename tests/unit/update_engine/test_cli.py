@@ -11,7 +11,7 @@ import pytest
 from hostio.files.dropins import Problem, Severity
 from osmodel.faults import TransientFailure
 from tests.fakes.payloads import signed_payload
-from tests.fakes.ramsystem import NEW, OLD, RamSystem, Shelf, factory_media, updated_machine
+from tests.fakes.ramsystem import NEW, OLD, RamReleases, RamSystem, factory_media, updated_machine
 from update_engine.cli import parser, run
 from update_engine.core.enginestate import Quarantined
 from update_engine.output import ProgressLine
@@ -24,7 +24,7 @@ VERBS = ("status", "check", "apply", "why", "rollback", "config")
 
 
 def machine(*, settings: Settings = ONLINE) -> RamSystem:
-    return RamSystem(factory_media(), shelf=Shelf(OLD, NEW), settings=settings)
+    return RamSystem(factory_media(), ram_releases=RamReleases(OLD, NEW), settings=settings)
 
 
 def ctl(system: RamSystem, *arguments: str, problems: Sequence[Problem] = ()) -> tuple[int, str]:
@@ -68,9 +68,9 @@ def test_status_for_people_names_what_matters() -> None:
     system = machine()
     bad = Quarantined("0.9.9", "ab" * 32, "it panicked", 1)
     system.world.store.change(lambda state: state.with_quarantined(bad))
-    system.shelf.fault = TransientFailure("the mirror is down", hint="wait")
+    system.ram_releases.fault = TransientFailure("the mirror is down", hint="wait")
     ctl(system, "check")
-    system.shelf.fault = None
+    system.ram_releases.fault = None
     _, text = ctl(system, "status")
     assert "Last error:  transient: the mirror is down" in text
     assert "Quarantined: 0.9.9: it panicked" in text
@@ -84,13 +84,13 @@ def test_status_for_people_names_what_matters() -> None:
 def test_check_tells_by_its_exit_status_whether_there_is_something() -> None:
     system = machine()
     assert ctl(system, "check") == (0, "1.0.1 can be installed\n")
-    system.shelf.releases = (OLD,)
+    system.ram_releases.releases = (OLD,)
     assert ctl(system, "check") == (10, "nothing newer to install\n")
 
 
 def test_apply_succeeds_when_there_is_nothing_to_do() -> None:
     system = machine()
-    system.shelf.releases = (OLD,)
+    system.ram_releases.releases = (OLD,)
     assert ctl(system, "apply")[0] == 0
 
 
@@ -104,7 +104,7 @@ def test_apply_reboots_only_when_asked() -> None:
 
 def test_apply_does_not_reboot_into_nothing_new() -> None:
     system = machine()
-    system.shelf.releases = (OLD,)
+    system.ram_releases.releases = (OLD,)
     ctl(system, "apply", "--reboot")
     assert not system.rebooting
 
@@ -112,7 +112,7 @@ def test_apply_does_not_reboot_into_nothing_new() -> None:
 def test_a_blocked_update_says_why() -> None:
     media = factory_media()
     media.files = {"twinkeel_1.0.0+2-1.efi": OLD.uki}
-    status, text = ctl(RamSystem(media, shelf=Shelf(NEW), settings=ONLINE), "apply")
+    status, text = ctl(RamSystem(media, ram_releases=RamReleases(NEW), settings=ONLINE), "apply")
     assert status == 11
     assert "still on trial" in text
     assert "update-ctl status" in text
@@ -122,7 +122,7 @@ def test_a_fault_goes_to_standard_error_with_its_hint(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     system = machine()
-    system.shelf.fault = TransientFailure("the mirror is down", hint="wait")
+    system.ram_releases.fault = TransientFailure("the mirror is down", hint="wait")
     assert ctl(system, "apply") == (75, "")
     assert capsys.readouterr().err == "update-ctl: the mirror is down\n  wait\n"
 
@@ -141,9 +141,9 @@ def test_a_scheduled_run_on_such_a_machine_ends_quietly(settings: Settings) -> N
 
 def test_a_scheduled_run_waits_while_backing_off() -> None:
     system = machine()
-    system.shelf.fault = TransientFailure("down")
+    system.ram_releases.fault = TransientFailure("down")
     assert ctl(system, "apply", "--scheduled")[0] == 75
-    system.shelf.fault = None
+    system.ram_releases.fault = None
     assert ctl(system, "apply", "--scheduled") == (0, "")
     system.clock.advance(1000)
     assert ctl(system, "apply", "--scheduled")[1] == "1.0.1 starts at the next reboot\n"
@@ -151,9 +151,9 @@ def test_a_scheduled_run_waits_while_backing_off() -> None:
 
 def test_an_operator_does_not_wait() -> None:
     system = machine()
-    system.shelf.fault = TransientFailure("down")
+    system.ram_releases.fault = TransientFailure("down")
     ctl(system, "apply", "--scheduled")
-    system.shelf.fault = None
+    system.ram_releases.fault = None
     assert ctl(system, "apply")[0] == 0
 
 

@@ -8,8 +8,8 @@ from tests.fakes.ramsystem import (
     NEW,
     NEXT,
     OLD,
+    RamReleases,
     RamSystem,
-    Shelf,
     factory_media,
     starts,
     updated_machine,
@@ -27,7 +27,7 @@ def booted(system: RamSystem) -> RamSystem:
     """The machine after a restart: loader and initrd did their part."""
     media = system.off()
     running = {"1.0.0": OLD, "1.0.1": NEW}[starts(media)]
-    return RamSystem(ramsystem.switched_on(media), running, Shelf(NEW, NEXT))
+    return RamSystem(ramsystem.switched_on(media), running, RamReleases(NEW, NEXT))
 
 
 def refusal(system: RamSystem) -> str:
@@ -57,11 +57,11 @@ def test_what_was_left_is_not_installed_again() -> None:
     roll_back_now(system.world)
     back = booted(system)
     steps.run(["assess", "bless"], back.world)
-    back.shelf.releases = (NEW,)
-    result = update(back.world, FromRepository(back.shelf))
+    back.ram_releases.releases = (NEW,)
+    result = update(back.world, FromRepository(back.ram_releases))
     assert result.text == "1.0.1 is quarantined on this machine: rolled back by an operator"
-    back.shelf.releases = (NEW, NEXT)
-    assert update(back.world, FromRepository(back.shelf)).version == "1.0.2"
+    back.ram_releases.releases = (NEW, NEXT)
+    assert update(back.world, FromRepository(back.ram_releases)).version == "1.0.2"
 
 
 def test_a_version_that_does_not_boot_any_more_leads_back_here() -> None:
@@ -143,5 +143,8 @@ def test_a_rollback_can_be_taken_back_before_the_reboot() -> None:
 def test_no_update_is_installed_over_a_rollback_that_waits() -> None:
     system = updated_machine()
     roll_back_now(system.world)
-    system.shelf.releases = (NEXT,)
-    assert update(system.world, FromRepository(system.shelf)).ending is Ending.WAITING_FOR_REBOOT
+    system.ram_releases.releases = (NEXT,)
+    assert (
+        update(system.world, FromRepository(system.ram_releases)).ending
+        is Ending.WAITING_FOR_REBOOT
+    )

@@ -8,7 +8,7 @@ import pytest
 from hostio.system.runner import Command
 from osmodel.faults import InvalidInput, TransientFailure
 from tests.fakes.clock import StoppedClock
-from tests.fakes.ramsystem import NEW, RamSystem, Shelf, factory_media
+from tests.fakes.ramsystem import NEW, RamReleases, RamSystem, factory_media
 from tests.fakes.runner import ScriptedRunner, failing
 from update_engine.client import Client, run
 from update_engine.install.sources import FromRepository
@@ -22,7 +22,9 @@ AT_REST = (0, 0.0, "UPDATE_STATUS_IDLE", "", 0)
 
 def machine(*, enabled: bool = True) -> RamSystem:
     updates = UpdateSettings(enabled=enabled)
-    return RamSystem(factory_media(), shelf=Shelf(NEW), settings=Settings(updates=updates))
+    return RamSystem(
+        factory_media(), ram_releases=RamReleases(NEW), settings=Settings(updates=updates)
+    )
 
 
 def bodies(manager: Manager) -> list[object] | None:
@@ -61,7 +63,7 @@ def test_an_attempt_with_updates_off_is_refused() -> None:
 
 def test_resetting_takes_an_armed_version_back() -> None:
     system = machine()
-    update(system.world, FromRepository(system.shelf))
+    update(system.world, FromRepository(system.ram_releases))
     Manager(system.world).reset_status()
     assert list(system.esp.files) == ["twinkeel_1.0.0.efi"]
     assert system.reboot_wanted.text is None
@@ -87,7 +89,7 @@ def test_a_change_of_status_is_signalled_once() -> None:
 
 def test_a_service_that_starts_late_still_asks_for_the_reboot() -> None:
     system = machine()
-    update(system.world, FromRepository(system.shelf))
+    update(system.world, FromRepository(system.ram_releases))
     signals = Manager(system.world).tick()
     assert signals is not None
     assert [(s.member, s.signature) for s in signals] == [("StatusUpdate", SIGNATURE)]

@@ -23,9 +23,9 @@ from tests.fakes.ramsystem import (
     NEW,
     NEXT,
     OLD,
+    RamReleases,
     RamSystem,
     RamSystemDisk,
-    Shelf,
     bootable,
     factory_media,
     starts,
@@ -42,12 +42,12 @@ ENTRY = "twinkeel_1.0.1+3-0.efi"
 
 
 def machine(*releases: object) -> RamSystem:
-    shelf = Shelf(*(releases or (OLD, NEW)))  # type: ignore[arg-type] # small releases
-    return RamSystem(factory_media(), shelf=shelf)
+    ram_releases = RamReleases(*(releases or (OLD, NEW)))  # type: ignore[arg-type] # small releases
+    return RamSystem(factory_media(), ram_releases=ram_releases)
 
 
 def updated(system: RamSystem) -> Result:
-    return update(system.world, FromRepository(system.shelf))
+    return update(system.world, FromRepository(system.ram_releases))
 
 
 def test_an_update_is_armed_and_waits_for_the_reboot() -> None:
@@ -84,7 +84,9 @@ def test_nothing_new_changes_nothing() -> None:
 
 def test_a_check_installs_nothing() -> None:
     system = machine()
-    assert check(system.world, FromRepository(system.shelf)) == Result(Ending.AVAILABLE, "1.0.1")
+    assert check(system.world, FromRepository(system.ram_releases)) == Result(
+        Ending.AVAILABLE, "1.0.1"
+    )
     assert list(system.esp.files) == ["twinkeel_1.0.0.efi"]
     assert system.world.store.state().last_checked == system.world.now()
 
@@ -102,7 +104,7 @@ def test_a_quarantined_version_is_named_and_not_installed() -> None:
 def test_progress_is_published_and_gone_afterwards() -> None:
     system = machine()
     seen: list[Progress] = []
-    update(system.world, FromRepository(system.shelf), seen.append)
+    update(system.world, FromRepository(system.ram_releases), seen.append)
     operations = [one.operation.removeprefix("UPDATE_STATUS_") for one in seen]
     assert operations[0] == "CHECKING_FOR_UPDATE"
     assert operations[-1] == "FINALIZING"
@@ -122,7 +124,7 @@ def test_status_follows_a_worker_while_it_lives() -> None:
 
 def test_a_line_that_breaks_is_tried_again_in_the_same_run() -> None:
     system = machine()
-    system.shelf.faults_while_reading = 2
+    system.ram_releases.faults_while_reading = 2
     assert updated(system).ending is Ending.ARMED
     assert system.clock.naps == [15.0, 60.0]
     assert system.world.store.state().last_error is None
@@ -143,23 +145,23 @@ def of_another_release(_: object) -> bytes:
 Spoil = Callable[[RamSystem], object]
 FAULTS: dict[str, tuple[Spoil, type[Fault]]] = {
     "the mirror is down": (
-        lambda system: setattr(system.shelf, "fault", TransientFailure("down")),
+        lambda system: setattr(system.ram_releases, "fault", TransientFailure("down")),
         TransientFailure,
     ),
     "the line never holds": (
-        lambda system: setattr(system.shelf, "faults_while_reading", 99),
+        lambda system: setattr(system.ram_releases, "faults_while_reading", 99),
         TransientFailure,
     ),
     "too few signatures": (
-        lambda system: setattr(system.shelf, "payload", forged),
+        lambda system: setattr(system.ram_releases, "payload", forged),
         UntrustedData,
     ),
     "the payload is cut short": (
-        lambda system: setattr(system.shelf, "payload", cut_short),
+        lambda system: setattr(system.ram_releases, "payload", cut_short),
         UntrustedData,
     ),
     "another release's payload": (
-        lambda system: setattr(system.shelf, "payload", of_another_release),
+        lambda system: setattr(system.ram_releases, "payload", of_another_release),
         UntrustedData,
     ),
     "the state cannot be written": (
@@ -222,7 +224,7 @@ def test_bad_metadata_touches_not_even_the_passive_entry(story: str) -> None:
     media = factory_media()
     older = bootable("0.9.0", 4)
     media.files["twinkeel_0.9.0.efi"] = older.uki
-    system = RamSystem(media, shelf=Shelf(NEW))
+    system = RamSystem(media, ram_releases=RamReleases(NEW))
     FAULTS[story][0](system)
     with pytest.raises(UntrustedData):
         updated(system)
@@ -235,10 +237,10 @@ def test_bad_metadata_touches_not_even_the_passive_entry(story: str) -> None:
 
 def test_success_forgets_earlier_faults() -> None:
     system = machine()
-    system.shelf.fault = TransientFailure("down")
+    system.ram_releases.fault = TransientFailure("down")
     with pytest.raises(TransientFailure):
         updated(system)
-    system.shelf.fault = None
+    system.ram_releases.fault = None
     updated(system)
     state = system.world.store.state()
     assert (state.last_error, state.failures, state.not_before) == (None, 0, 0)
@@ -275,7 +277,7 @@ def test_a_slot_that_is_too_small_is_found_out_before_anything_is_lost(
 def test_a_trial_is_not_updated() -> None:
     media = factory_media()
     media.files = {"twinkeel_1.0.0+2-1.efi": OLD.uki}
-    system = RamSystem(media, shelf=Shelf(NEW))
+    system = RamSystem(media, ram_releases=RamReleases(NEW))
     result = updated(system)
     assert result.ending is Ending.BLOCKED
     assert "still on trial" in result.text
@@ -286,7 +288,7 @@ def test_a_known_trial_does_not_even_ask() -> None:
     updated(system)
     media = system.off()
     media.files = {"twinkeel_1.0.1+2-1.efi": NEW.uki, "twinkeel_1.0.0.efi": OLD.uki}
-    trial = RamSystem(media, NEW, Shelf(NEXT))
+    trial = RamSystem(media, NEW, RamReleases(NEXT))
     result = updated(trial)
     assert result.ending is Ending.BLOCKED
     assert trial.world.store.state().last_checked == system.world.now()
@@ -396,7 +398,7 @@ def payload_file(place: Path, content: bytes) -> Path:
 def test_a_payload_from_a_usb_drive_is_installed(tmp_path: Path) -> None:
     system = machine()
     path = payload_file(tmp_path, bytes(signed_payload(NEW)))
-    result = update(system.world, FromFile(path, system.shelf))
+    result = update(system.world, FromFile(path, system.ram_releases))
     assert result == Result(Ending.ARMED, "1.0.1")
 
 
@@ -404,25 +406,25 @@ def test_a_payload_from_a_usb_drive_needs_as_many_signatures(tmp_path: Path) -> 
     system = machine()
     path = payload_file(tmp_path, bytes(signed_payload(NEW, KEYS[:1])))
     with pytest.raises(UntrustedData):
-        update(system.world, FromFile(path, system.shelf))
+        update(system.world, FromFile(path, system.ram_releases))
     assert system.esp.changes == 0
 
 
 def test_an_old_payload_from_a_usb_drive_is_not_installed(tmp_path: Path) -> None:
     system = machine()
     path = payload_file(tmp_path, bytes(signed_payload(bootable("0.9.0", 4))))
-    assert update(system.world, FromFile(path, system.shelf)).ending is Ending.NOTHING_NEW
+    assert update(system.world, FromFile(path, system.ram_releases)).ending is Ending.NOTHING_NEW
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     system = machine()
     with pytest.raises(InvalidInput, match=r"nothing\.payload: No such file"):
-        update(system.world, FromFile(tmp_path / "nothing.payload", system.shelf))
+        update(system.world, FromFile(tmp_path / "nothing.payload", system.ram_releases))
 
 
 def test_a_file_that_changes_meanwhile_is_refused(tmp_path: Path) -> None:
     system = machine()
-    source = FromFile(payload_file(tmp_path, bytes(signed_payload(NEW))), system.shelf)
+    source = FromFile(payload_file(tmp_path, bytes(signed_payload(NEW))), system.ram_releases)
     payload_file(tmp_path, bytes(signed_payload(NEXT)))
     with pytest.raises(UntrustedData, match="changed"), source.opened(NEW.release):
         pass
@@ -442,7 +444,7 @@ def ended_by_sigterm(_: object) -> bytes:
 
 def test_a_run_that_is_ended_leaves_its_trace() -> None:
     system = machine()
-    system.shelf.payload = ended_by_sigterm
+    system.ram_releases.payload = ended_by_sigterm
     with pytest.raises(Terminated):
         updated(system)
     state = system.world.store.state()
@@ -450,7 +452,7 @@ def test_a_run_that_is_ended_leaves_its_trace() -> None:
     assert (state.last_error.kind, state.last_error.message) == ("transient", "ended by SIGTERM")
     assert (state.failures, state.not_before) == (1, system.world.now() + 900)
     assert system.volatile["progress.json"].text is None
-    system.shelf.payload = Shelf().payload
+    system.ram_releases.payload = RamReleases().payload
     assert updated(system).ending is Ending.ARMED
     assert system.world.store.state().failures == 0
 
@@ -462,8 +464,8 @@ def test_every_ending_of_a_run_is_remembered() -> None:
     assert run == Run("blocked", "1.0.1", result.text, result.hint, system.world.now())
     status = status_of(system.world)
     assert status.last_run == run
-    system.shelf.releases = (NEW,)
-    check(system.world, FromRepository(system.shelf))
+    system.ram_releases.releases = (NEW,)
+    check(system.world, FromRepository(system.ram_releases))
     assert system.world.store.state().last_run == Run(
         "available", "1.0.1", "", "", system.world.now()
     )
@@ -478,7 +480,7 @@ def test_a_partition_that_was_added_meanwhile_stays() -> None:
         write_table(system.whole, table._replace(partitions=(*table.partitions, added)))
         return bytes(signed_payload(small))
 
-    system.shelf.payload = while_writing
+    system.ram_releases.payload = while_writing
     assert updated(system).ending is Ending.ARMED
     assert RamSystemDisk(system).table().find("data") == added
     assert starts(system.off()) == "1.0.1"
@@ -498,7 +500,7 @@ def test_a_slot_that_was_moved_meanwhile_is_not_armed(label: str) -> None:
             write_table(system.whole, table._replace(partitions=moved))
 
     with pytest.raises(HostFailure, match=f"partition {label} was changed"):
-        update(system.world, FromRepository(system.shelf), progressed)
+        update(system.world, FromRepository(system.ram_releases), progressed)
     assert starts(system.off()) == "1.0.0"
     assert list(system.esp.files) == ["twinkeel_1.0.0.efi"]
 
@@ -523,9 +525,11 @@ def test_a_quarantined_version_is_let_out_under_the_lock() -> None:
         raise TransientFailure("another update operation is running")
 
     with pytest.raises(TransientFailure):
-        update(replace(system.world, lock=taken), FromRepository(system.shelf), retry="1.0.1")
+        update(
+            replace(system.world, lock=taken), FromRepository(system.ram_releases), retry="1.0.1"
+        )
     assert system.world.store.state().quarantined == (bad,)
-    result = update(system.world, FromRepository(system.shelf), retry="1.0.1")
+    result = update(system.world, FromRepository(system.ram_releases), retry="1.0.1")
     assert result.ending is Ending.ARMED
 
 
@@ -541,7 +545,7 @@ class UnreadableMedium(io.BytesIO):
 def test_a_medium_that_cannot_be_read_is_no_bug(tmp_path: Path) -> None:
     system = machine()
     path = payload_file(tmp_path, bytes(signed_payload(NEW)))
-    source = FromFile(path, system.shelf, lambda path: UnreadableMedium(path.read_bytes()))
+    source = FromFile(path, system.ram_releases, lambda path: UnreadableMedium(path.read_bytes()))
     with pytest.raises(HostFailure, match=r"full\.payload: Input/output error"):
         update(system.world, source)
     state = system.world.store.state()
@@ -552,4 +556,4 @@ def test_a_medium_that_cannot_be_read_is_no_bug(tmp_path: Path) -> None:
 def test_a_pipe_is_no_payload(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InvalidInput, match="not a regular file"):
-        update(machine().world, FromFile(tmp_path / "pipe", Shelf()))
+        update(machine().world, FromFile(tmp_path / "pipe", RamReleases()))

@@ -70,16 +70,16 @@ def test_an_exception_that_excuses_nothing_fails() -> None:
 
 
 def test_libraries_that_nothing_names_are_reported() -> None:
-    shelf = "usr/lib/x86_64-linux-gnu"
+    ram_releases = "usr/lib/x86_64-linux-gnu"
     found = {
         **GOOD,
-        f"{shelf}/libold.so.1": Elf("x64", soname="libold.so.1"),
-        f"{shelf}/libopen.so.1": Elf("x64", soname="libopen.so.1"),
-        f"{shelf}/security/pam_x.so": Elf("x64", soname="pam_x.so"),
+        f"{ram_releases}/libold.so.1": Elf("x64", soname="libold.so.1"),
+        f"{ram_releases}/libopen.so.1": Elf("x64", soname="libopen.so.1"),
+        f"{ram_releases}/security/pam_x.so": Elf("x64", soname="pam_x.so"),
         "usr/bin/b": Elf("x64", optional=("libopen.so.1", "libgone.so.1"), program=True),
     }
     result = check(found)
-    assert result.unused == (f"/{shelf}/libold.so.1",)
+    assert result.unused == (f"/{ram_releases}/libold.so.1",)
     assert result.optional_missing == ("libgone.so.1",)
 
 

@@ -16,7 +16,7 @@ from cloud_config.sources.settings import Settings, load
 from cloud_config.sources.world import SourcesWorld
 from hostio.net.fetch import Fetcher
 from tests.fakes.fetcher import RamFetcher
-from tests.fakes.media import Shelf
+from tests.fakes.media import RamMedia
 from tests.fakes.metadata.platforms import KEY, USER_DATA, Azure, Ec2
 from tests.fakes.metadata.service import serving
 from tests.fakes.runner import ScriptedRunner, failing
@@ -123,13 +123,13 @@ def gathered(world: SourcesWorld, stage: Stage = Stage.LOCAL) -> Gathered:
     return gather(world, detect(world.root), stage)
 
 
-def nocloud(tmp_path: Path, user_data: bytes | None, metadata: str = "") -> Shelf:
+def nocloud(tmp_path: Path, user_data: bytes | None, metadata: str = "") -> RamMedia:
     medium = tmp_path / "medium"
     medium.mkdir()
     (medium / "meta-data").write_text(metadata)
     if user_data is not None:
         (medium / "user-data").write_bytes(user_data)
-    return Shelf({"cidata": medium})
+    return RamMedia({"cidata": medium})
 
 
 def image_file(tmp_path: Path, content: bytes = b"#cloud-config\nhostname: image\n") -> bytes:

@@ -18,7 +18,7 @@ from hostio.net.fetch import NotFound
 from hostio.net.guestrpc import VsockVariables
 from osmodel.faults import InvalidInput
 from tests.fakes.fetcher import RamFetcher
-from tests.fakes.media import Shelf
+from tests.fakes.media import RamMedia
 from tests.fakes.metadata.platforms import KEY, METADATA_JSON, NETWORK_JSON, USER_DATA
 from tests.fakes.metadata.vmwarehost import VmwareHost
 from tests.fakes.sourceworld import command_line, source_world
@@ -35,7 +35,7 @@ def files(directory: Path, **contents: bytes | str) -> Path:
 
 def nocloud(tmp_path: Path, **contents: bytes | str) -> Seed | None:
     medium = files(tmp_path / "medium", **contents)
-    return read(Source.NOCLOUD, source_world(tmp_path, media=Shelf({"CIDATA": medium})))
+    return read(Source.NOCLOUD, source_world(tmp_path, media=RamMedia({"CIDATA": medium})))
 
 
 def test_a_nocloud_medium_gives_both(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_link_on_a_medium_leads_nowhere(tmp_path: Path) -> None:
     secret.write_text("root:*:")
     medium = files(tmp_path / "medium", metaXdata="")
     (medium / "user-data").symlink_to(secret)
-    seed = read(Source.NOCLOUD, source_world(tmp_path, media=Shelf({"cidata": medium})))
+    seed = read(Source.NOCLOUD, source_world(tmp_path, media=RamMedia({"cidata": medium})))
     assert seed is not None
     assert seed.user_data is None
     assert "is a link" in seed.problems[0]
@@ -109,7 +109,7 @@ def test_a_link_on_a_medium_leads_nowhere(tmp_path: Path) -> None:
 def test_a_directory_in_place_of_user_data_does_not_cost_the_keys(tmp_path: Path) -> None:
     medium = files(tmp_path / "medium", metaXdata=f"public-keys: {KEY}")
     (medium / "user-data").mkdir()
-    seed = read(Source.NOCLOUD, source_world(tmp_path, media=Shelf({"cidata": medium})))
+    seed = read(Source.NOCLOUD, source_world(tmp_path, media=RamMedia({"cidata": medium})))
     assert seed is not None
     assert seed.problems
     assert seed.metadata.public_keys == (KEY,)
@@ -118,7 +118,7 @@ def test_a_directory_in_place_of_user_data_does_not_cost_the_keys(tmp_path: Path
 def config_drive(tmp_path: Path, **contents: bytes | str) -> Seed | None:
     below = {f"openstack__latest__{name}": content for name, content in contents.items()}
     medium = files(tmp_path / "medium", **below)
-    return read(Source.CONFIG_DRIVE, source_world(tmp_path, media=Shelf({"config-2": medium})))
+    return read(Source.CONFIG_DRIVE, source_world(tmp_path, media=RamMedia({"config-2": medium})))
 
 
 def test_a_config_drive_gives_everything(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_config_drive_of_user_data_alone_is_enough(tmp_path: Path) -> None:
 
 def test_a_config_drive_without_its_folder_is_none(tmp_path: Path) -> None:
     medium = files(tmp_path / "other", user_data=USER_DATA)
-    media = Shelf({"config-2": medium})
+    media = RamMedia({"config-2": medium})
     assert read(Source.CONFIG_DRIVE, source_world(tmp_path, media=media)) is None
 
 
@@ -177,7 +177,7 @@ def test_a_broken_credential_of_metadata_still_has_user_data(tmp_path: Path) -> 
 
 def test_a_broken_boot_partition_still_has_user_data(tmp_path: Path) -> None:
     boot = files(tmp_path / "boot", userXdata=USER_DATA, metaXdata="a: [")
-    seed = read(Source.BOOT_PARTITION, source_world(tmp_path, media=Shelf(boot=boot)))
+    seed = read(Source.BOOT_PARTITION, source_world(tmp_path, media=RamMedia(boot=boot)))
     assert seed is not None
     assert seed.user_data == USER_DATA
     assert seed.problems
@@ -204,14 +204,14 @@ def test_a_file_on_the_boot_partition_counts(name: str, tmp_path: Path) -> None:
     boot = tmp_path / "boot"
     boot.mkdir()
     (boot / name).write_bytes(USER_DATA)
-    seed = read(Source.BOOT_PARTITION, source_world(tmp_path, media=Shelf(boot=boot)))
+    seed = read(Source.BOOT_PARTITION, source_world(tmp_path, media=RamMedia(boot=boot)))
     assert seed is not None
     assert seed.user_data == USER_DATA
 
 
 def test_a_boot_partition_of_a_machine_like_others_has_none(tmp_path: Path) -> None:
     boot = files(tmp_path / "boot", EFI__Linux__x="x")
-    assert read(Source.BOOT_PARTITION, source_world(tmp_path, media=Shelf(boot=boot))) is None
+    assert read(Source.BOOT_PARTITION, source_world(tmp_path, media=RamMedia(boot=boot))) is None
     assert read(Source.BOOT_PARTITION, source_world(tmp_path)) is None
 
 

@@ -13,7 +13,7 @@ from cloud_config.sources.reading import read
 from cloud_config.sources.seed import Seed
 from cloud_config.sources.settings import Settings
 from osmodel.faults import TransientFailure, UntrustedData
-from tests.fakes.media import Shelf
+from tests.fakes.media import RamMedia
 from tests.fakes.metadata.platforms import (
     KEY,
     USER_DATA,
@@ -281,7 +281,7 @@ def test_azure_custom_data_goes_before_user_data(tmp_path: Path) -> None:
     medium.mkdir()
     (medium / "ovf-env.xml").write_bytes(ovf_environment(b"#cloud-config\nhostname: custom\n"))
     with serving(Azure()) as server:
-        media = Shelf(drives=[None, medium])
+        media = RamMedia(drives=[None, medium])
         seed = read(Source.AZURE, source_world(tmp_path, media=media, address=server.url))
     assert seed is not None
     assert seed.user_data == b"#cloud-config\nhostname: custom\n"
@@ -296,7 +296,7 @@ def test_azure_custom_data_goes_before_user_data(tmp_path: Path) -> None:
 def test_a_broken_azure_medium_does_not_cost_the_service(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "ovf-env.xml").write_bytes(content)
     with serving(Azure()) as server:
-        world = source_world(tmp_path, media=Shelf(drives=[tmp_path]), address=server.url)
+        world = source_world(tmp_path, media=RamMedia(drives=[tmp_path]), address=server.url)
         seed = read(Source.AZURE, world)
     assert seed is not None
     assert seed.user_data == USER_DATA
@@ -305,7 +305,9 @@ def test_a_broken_azure_medium_does_not_cost_the_service(content: bytes, tmp_pat
 
 def test_an_azure_medium_is_enough_without_the_service(tmp_path: Path) -> None:
     (tmp_path / "ovf-env.xml").write_bytes(ovf_environment(USER_DATA))
-    world = source_world(tmp_path, media=Shelf(drives=[tmp_path]), settings=Settings(deadline_s=20))
+    world = source_world(
+        tmp_path, media=RamMedia(drives=[tmp_path]), settings=Settings(deadline_s=20)
+    )
     seed = read(Source.AZURE, world)
     assert seed is not None
     assert seed.user_data == USER_DATA

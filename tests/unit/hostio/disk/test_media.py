@@ -114,10 +114,10 @@ def test_labels_are_found_in_any_case(tmp_path: Path) -> None:
 
 def test_devices_are_waited_for_once(tmp_path: Path) -> None:
     runner = ScriptedRunner(udevadm=b"")
-    shelf = media(tmp_path, Mounts(), runner)
-    assert not shelf.labelled("cidata")
-    assert not shelf.optical()
-    assert not shelf.boot_partition()
+    ram_releases = media(tmp_path, Mounts(), runner)
+    assert not ram_releases.labelled("cidata")
+    assert not ram_releases.optical()
+    assert not ram_releases.boot_partition()
     assert [" ".join(command.argv) for command in runner.commands] == [
         "udevadm settle --timeout=60"
     ]
@@ -125,8 +125,8 @@ def test_devices_are_waited_for_once(tmp_path: Path) -> None:
 
 def test_devices_that_do_not_settle_are_no_reason_not_to_look(tmp_path: Path) -> None:
     labelled(tmp_path, "cidata", device(tmp_path, "vdb"))
-    shelf = media(tmp_path, Mounts(), ScriptedRunner(udevadm=failing("timed out")))
-    assert shelf.labelled("cidata")
+    ram_releases = media(tmp_path, Mounts(), ScriptedRunner(udevadm=failing("timed out")))
+    assert ram_releases.labelled("cidata")
 
 
 def test_the_boot_partition_is_found_by_its_name(tmp_path: Path) -> None:

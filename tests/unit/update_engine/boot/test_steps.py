@@ -13,7 +13,7 @@ from hostio.system.runner import Command
 from osmodel.bootlog import BootLog, Stage, encode
 from osmodel.faults import HostFailure, TransientFailure
 from tests.fakes.ramarchive import RamArchive
-from tests.fakes.ramsystem import NEW, OLD, Media, RamSystem, Shelf, factory_media
+from tests.fakes.ramsystem import NEW, OLD, Media, RamReleases, RamSystem, factory_media
 from tests.fakes.runner import failing
 from update_engine.boot import steps
 from update_engine.boot.health import conclude, examine, find_checks
@@ -26,8 +26,8 @@ from update_engine.world import EngineWorld
 
 
 def armed_machine() -> Media:
-    system = RamSystem(factory_media(), shelf=Shelf(NEW))
-    update(system.world, FromRepository(system.shelf))
+    system = RamSystem(factory_media(), ram_releases=RamReleases(NEW))
+    update(system.world, FromRepository(system.ram_releases))
     return system.off()
 
 
@@ -43,7 +43,7 @@ def started(media: Media, *, trial: str = "+2-1", reached: Stage = Stage.USERSPA
 def fallen_back(media: Media, uki: bytes = NEW.uki) -> RamSystem:
     """The old version after the new one lost its tries."""
     media.files = {"twinkeel_1.0.0.efi": OLD.uki, "twinkeel_1.0.1+0-3.efi": uki}
-    return RamSystem(media, shelf=Shelf(NEW))
+    return RamSystem(media, ram_releases=RamReleases(NEW))
 
 
 def step(system: RamSystem, *names: str) -> int:
@@ -289,7 +289,7 @@ def test_a_version_that_fell_back_is_quarantined_with_its_journals() -> None:
     assert record["reason.txt"].decode().splitlines()[1] == one.reason
     assert record[f"{trial.boot_id}.log"] == b"journal\n"
     assert system.world.store.state().armed is None
-    result = update(system.world, FromRepository(system.shelf))
+    result = update(system.world, FromRepository(system.ram_releases))
     assert result.ending is Ending.NOTHING_NEW
 
 
@@ -346,11 +346,11 @@ def test_a_blessed_version_that_rotted_is_quarantined() -> None:
 def test_an_interrupted_installation_is_forgotten_without_blame() -> None:
     media = armed_machine()
     del media.files["twinkeel_1.0.1+3-0.efi"]
-    system = RamSystem(media, shelf=Shelf(NEW))
+    system = RamSystem(media, ram_releases=RamReleases(NEW))
     step(system, "assess")
     state = system.world.store.state()
     assert (state.armed, state.writing, state.quarantined) == (None, None, ())
-    assert update(system.world, FromRepository(system.shelf)).ending is Ending.ARMED
+    assert update(system.world, FromRepository(system.ram_releases)).ending is Ending.ARMED
 
 
 def test_a_blessing_whose_record_was_lost_is_made_up_for() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from osmodel.repository import Offer, OfferedPayload, target_path
-from tests.fakes.ramsystem import NEW, NEXT, RamSystem, Shelf, factory_media
+from tests.fakes.ramsystem import NEW, NEXT, RamReleases, RamSystem, factory_media
 from update_engine.install.sources import FromRepository, applicable
 from update_engine.worker import host_of
 
@@ -34,7 +34,7 @@ def test_a_release_that_only_others_can_reach_is_not_for_this_machine() -> None:
     assert applicable([Offer(NEW.release, (FOREIGN, DELTA))]) == {}
 
 
-class DeltasOnly(Shelf):
+class DeltasOnly(RamReleases):
     """Offers its newest release only to machines that run something else."""
 
     def refresh(self) -> tuple[Offer, ...]:
@@ -42,12 +42,12 @@ class DeltasOnly(Shelf):
         return (*older, replace(newest, payloads=(FOREIGN,)))
 
 
-@pytest.mark.parametrize("shelf", [Shelf, DeltasOnly])
+@pytest.mark.parametrize("ram_releases", [RamReleases, DeltasOnly])
 def test_a_newer_release_without_a_fitting_payload_does_not_hide_an_older_one(
-    shelf: type[Shelf],
+    ram_releases: type[RamReleases],
 ) -> None:
     system = RamSystem(factory_media())
     state = system.world.store.state()
-    found = FromRepository(shelf(NEW, NEXT)).find(host_of(system.world, state))
-    assert found.choice.release == (NEXT if shelf is Shelf else NEW).release
+    found = FromRepository(ram_releases(NEW, NEXT)).find(host_of(system.world, state))
+    assert found.choice.release == (NEXT if ram_releases is RamReleases else NEW).release
     assert found.size == 1000
