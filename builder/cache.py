@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.buildlock import alone
 from builder.removal import remove_tree
+from hostio.files.lock import locked_in_turn
 
 _IN_USE = 3600.0  # seconds
 
@@ -65,7 +65,7 @@ class Cache:
                 leaves no entry behind.
         """
         place = self.place(kind, key)
-        with alone(place.with_name(f".{key}.lock")):
+        with locked_in_turn(place.with_name(f".{key}.lock")):
             if self.ready(kind, key):
                 return place
             draft = place.with_name(f".{key}.draft")
@@ -121,7 +121,7 @@ def _drop(path: Path) -> None:
         remove_tree(path)
         return
     lock = path.with_name(f".{path.name}.lock")
-    with alone(lock):
+    with locked_in_turn(lock):
         # Renamed first: a removal that is interrupted leaves no half entry.
         doomed = path.with_name(f".{path.name}.draft")
         path.rename(doomed)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from builder import release
 from builder.boot import efifiles, uki
-from builder.buildlock import alone
 from builder.elf import closure
 from builder.image import rootimage
 from builder.image.disk import DiskOptions
@@ -19,6 +18,7 @@ from builder.packages import lockfile
 from builder.removal import remove_tree
 from builder.steps import Step
 from hostio.files.durable import sync_directory
+from hostio.files.lock import locked_in_turn
 from osmodel.faults import InvalidInput
 from osmodel.release import Release
 from osmodel.releasemanifest import FILE_NAME, Package, ReleaseManifest
@@ -59,7 +59,7 @@ class ReleaseShelf:
         """See :meth:`builder.steps.Shelf.fill`."""
         self.out.mkdir(parents=True, exist_ok=True)
         lock = self.out / f".{self.name}.lock"
-        with alone(lock):
+        with locked_in_turn(lock):
             if not self.ready(step):
                 self._fill(step)
             lock.unlink()

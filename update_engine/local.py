@@ -12,8 +12,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hostio.files.lock import locked
 from hostio.files.preallocated import PreallocatedFile
-from hostio.files.statefiles import DirectoryArchive, VolatileFile, locked
+from hostio.files.statefiles import DirectoryArchive, VolatileFile
 from osmodel import bootlog
 from osmodel.faults import HostFailure
 from osmodel.hostidentity import PATH as IDENTITY
@@ -64,7 +65,11 @@ def local_world(configuration: Configuration | None = None) -> EngineWorld:
         clock=clock,
         runner=runner,
         power=SystemctlPower(runner),
-        lock=lambda: locked(RUN / "lock"),
+        lock=lambda: locked(
+            RUN / "lock",
+            busy="another update operation is running",
+            hint="see `update-ctl status`",
+        ),
         esp=media.esp,
         disk=media.disk,
         firmware=media.firmware,

@@ -21,7 +21,7 @@ from builder.machine.preparing import prepare
 from builder.machine.qemucall import qemu_call
 from builder.machine.sshclient import SshClient, make_key
 from builder.machine.world import MachineWorld
-from hostio.files.rangelock import is_locked
+from hostio.files.lock import has_record_locks
 from hostio.net.localsocket import unix_channel
 from hostio.system.runner import Command
 from hostio.system.spawner import Process
@@ -207,7 +207,7 @@ class Machine:
     def _wait_for_the_disk(self) -> None:
         """QEMU may outlive the process that confined it by a moment."""
         end = self._clock.monotonic() + _END_DEADLINE
-        while is_locked(self.files.disk):
+        while has_record_locks(self.files.disk):
             if self._clock.monotonic() > end:
                 raise HostFailure(f"{self.files.disk}: still in use after {_END_DEADLINE:g} s")
             self._clock.sleep(_POLL)

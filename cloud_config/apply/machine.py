@@ -9,8 +9,9 @@ from cloud_config.state import paths
 from hostio.disk.datadisks import KernelDataDisks
 from hostio.files.guardedtree import GuardedTree
 from hostio.files.imagelayer import image_layer
+from hostio.files.lock import locked
 from hostio.files.preallocated import PreallocatedFile
-from hostio.files.statefiles import DurableFile, VolatileFile, locked
+from hostio.files.statefiles import DurableFile, VolatileFile
 from hostio.system.accounts import SystemAccounts
 from hostio.system.clock import Clock
 from hostio.system.hostname import KernelHostName

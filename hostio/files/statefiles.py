@@ -1,4 +1,4 @@
-"""Small files that hold what must outlive a process, and the lock over them.
+"""Small files that hold what must outlive a process.
 
 Durable files lie on the state partition, which has a journal; volatile ones
 below /run, where only other processes can see half a file, not a power cut.
@@ -6,15 +6,11 @@ below /run, where only other processes can see half a file, not a power cut.
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from hostio.files.durable import replace_file, sync_directory
-from osmodel.faults import HostFailure, TransientFailure
+from osmodel.faults import HostFailure
 
 _LONGEST = 1 << 20  # bytes read of any state file
 
@@ -124,36 +120,3 @@ class DirectoryArchive:
             return
         except OSError as error:
             raise HostFailure(f"{self._root}: {error.strerror}") from error
-
-
-@contextmanager
-def locked(
-    path: Path,
-    *,
-    busy: str = "another update operation is running",
-    hint: str = "see `update-ctl status`",
-) -> Iterator[None]:
-    """Hold an exclusive lock on ``path``; the kernel drops it with the process.
-
-    Args:
-        path: of the lock file.
-        busy: what to say when somebody else holds it.
-        hint: and what to do then.
-
-    Raises:
-        TransientFailure: another process holds it.
-        HostFailure: the file cannot be made.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise HostFailure(f"{path}: {error.strerror}") from error
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise TransientFailure(busy, hint=hint) from error
-        yield
-    finally:
-        os.close(descriptor)

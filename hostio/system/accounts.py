@@ -7,18 +7,16 @@ programs of the package passwd, which lock and replace those files.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from hostio.files.lock import locked
 from hostio.system.runner import Command, Runner
 from osmodel.accountids import LOCAL_SYSTEM_IDS
-from osmodel.faults import HostFailure, InvalidInput, TransientFailure
+from osmodel.faults import HostFailure, InvalidInput
 
 _TIMEOUT = 60.0  # seconds; making a home copies a handful of files
 # Lock, its draft by process number, draft of the file; "passwd-" is the last one and kept.
@@ -153,7 +151,8 @@ class SystemAccounts:
         them holds a lock on .pwd.lock for as long, so whoever has that may
         delete them.
         """
-        with _pwd_lock(self._etc / ".pwd.lock"):
+        busy = "another program is changing users"
+        with locked(self._etc / ".pwd.lock", busy=busy, records=True):
             try:
                 for path in list(self._etc.iterdir()):
                     if _REST.fullmatch(path.name):
@@ -181,19 +180,3 @@ def useradd(account: NewAccount) -> list[str]:
     if not account.log_init:
         words.append("--no-log-init")
     return [*words, "--shell", account.shell or "/bin/bash", "--", account.name]
-
-
-@contextlib.contextmanager
-def _pwd_lock(path: Path) -> Iterator[None]:
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise HostFailure(f"{path}: {error.strerror}") from error
-    try:
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise TransientFailure("somebody else is changing users") from error
-        yield
-    finally:
-        os.close(descriptor)

@@ -9,14 +9,13 @@ Source: Linux Documentation/admin-guide/binfmt-misc.rst.
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from hostio.files.lock import FileLock, Hold, locked_in_turn
 from hostio.system.syscalls import Mounts
 from osmodel.faults import HostFailure
 
@@ -72,18 +71,16 @@ class KernelFormats:
     @contextmanager
     def hold(self, name: str, rule: bytes, directory: Path) -> Iterator[None]:
         """See :meth:`BinaryFormats.hold`."""
-        directory.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as stack:
-            users = _opened(_users(directory, name), stack)
-            # Whoever makes or removes a rule is alone; whoever uses it is counted.
-            with _alone(directory / "lock"):
-                fcntl.flock(users, fcntl.LOCK_SH)
+        with FileLock(_users(directory, name)) as users:
+            # One process at a time makes or removes a rule; those that use it are counted.
+            with locked_in_turn(directory / "lock"):
+                users.take(Hold.SHARED)
                 self._register(name, rule, self._mounted(directory))
             try:
                 yield
             finally:
-                with _alone(directory / "lock"):
-                    fcntl.flock(users, fcntl.LOCK_UN)
+                with locked_in_turn(directory / "lock"):
+                    users.release()
                     self._clean(directory, self._mounted(directory))
 
     def _register(self, name: str, rule: bytes, place: Path) -> None:
@@ -124,26 +121,9 @@ def _users(directory: Path, name: str) -> Path:
 
 
 def _is_free(users: Path) -> bool:
-    with ExitStack() as stack:
-        try:
-            fcntl.flock(_opened(users, stack), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True
+    with FileLock(users) as lock:
+        return lock.try_to_take()
 
 
 def _rules(place: Path) -> list[Path]:
     return sorted(path for path in place.iterdir() if path.name not in {"register", "status"})
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    with ExitStack() as stack:
-        fcntl.flock(_opened(path, stack), fcntl.LOCK_EX)
-        yield
-
-
-def _opened(path: Path, stack: ExitStack) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    stack.callback(os.close, descriptor)
-    return descriptor

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from hostio.files.preallocated import PreallocatedFile
-from hostio.files.statefiles import DirectoryArchive, DurableFile, TextFile, VolatileFile, locked
-from osmodel.faults import HostFailure, TransientFailure
+from hostio.files.statefiles import DirectoryArchive, DurableFile, TextFile, VolatileFile
+from osmodel.faults import HostFailure
 from tests.fakes.ramfile import RamFile
 
 
@@ -69,24 +69,6 @@ def test_private_state_is_not_for_everybody(tmp_path: Path) -> None:
     DurableFile(tmp_path / "open", mode=0o644).write("x")
     assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "open").stat().st_mode & 0o777 == 0o644
-
-
-def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
-    path = tmp_path / "run" / "lock"
-    with (
-        locked(path),
-        pytest.raises(TransientFailure, match="another update operation"),
-        locked(path),
-    ):
-        pass
-    with locked(path):
-        pass
-
-
-def test_a_lock_that_cannot_be_made_is_a_host_failure(tmp_path: Path) -> None:
-    (tmp_path / "plain").write_text("")
-    with pytest.raises(HostFailure), locked(tmp_path / "plain" / "lock"):
-        pass
 
 
 def test_records_are_kept_and_the_oldest_go(tmp_path: Path) -> None:

@@ -114,6 +114,6 @@ def busy(etc: Path) -> Iterator[None]:
 @pytest.mark.usefixtures("busy")
 def test_locks_of_a_program_at_work_are_left(etc: Path) -> None:
     (etc / "passwd.lock").write_text("1\n")
-    with pytest.raises(TransientFailure, match="somebody else"):
+    with pytest.raises(TransientFailure, match="another program"):
         SystemAccounts(ScriptedRunner(), etc).add(NewAccount("ada"))
     assert (etc / "passwd.lock").exists()
