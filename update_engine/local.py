@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 STATE = Path("/var/lib/update-engine")
 RUN = Path("/run/update-engine")
+_ESP = RUN / "esp"  # mounted there while it is used
 TRUST_ROOT = Path("/usr/lib/twinkeel/trust/root.json")
 _BOOT_FACTS = Path("/run/twinkeel/boot.json")  # written by the initrd
 
@@ -102,13 +103,13 @@ class _Media:
     def esp(self) -> AbstractContextManager[Esp]:
         from hostio.disk.esp import mounted_esp  # noqa: PLC0415 - as above
 
-        return mounted_esp(self._runner, self._esp_node())
+        return mounted_esp(self._runner, self._esp_node(), _ESP)
 
     def firmware(self) -> Firmware:
         from hostio.disk.firmwarefiles import mounted_firmware_files  # noqa: PLC0415 - as above
         from update_engine.firmware import HOME, Firmware  # noqa: PLC0415 - as above
 
-        return Firmware(HOME, lambda: mounted_firmware_files(self._runner, self._esp_node()))
+        return Firmware(HOME, lambda: mounted_firmware_files(self._runner, self._esp_node(), _ESP))
 
     def _esp_node(self) -> Path:
         from osmodel.partitions import ESP  # noqa: PLC0415 - as above

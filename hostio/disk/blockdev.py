@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from hostio.files.positioned import read_at
 from osmodel.faults import HostFailure
 
 _AHEAD = 2 << 20  # bytes
@@ -112,12 +113,9 @@ class FileBlockDevice:
                 ahead = offset + length
                 os.posix_fadvise(self._descriptor, ahead, _AHEAD, os.POSIX_FADV_WILLNEED)
             self._next_read = offset + length
-            data = os.pread(self._descriptor, length, offset)
-            while len(data) < length:
-                more = os.pread(self._descriptor, length - len(data), offset + len(data))
-                if not more:
-                    raise HostFailure(f"{self._path}: ends at {offset + len(data)}")
-                data += more
+            data = read_at(self._descriptor, offset, length)
+        if len(data) < length:
+            raise HostFailure(f"{self._path}: ends at {offset + len(data)}")
         return data
 
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
@@ -173,3 +171,13 @@ class FileBlockDevice:
             yield
         except OSError as error:
             raise HostFailure(f"{self._path}: {action}: {error.strerror}") from error
+
+
+def first_bytes(path: Path, length: int) -> bytes:
+    """The beginning of a device or file, at most ``length`` bytes.
+
+    Raises:
+        HostFailure: it cannot be read.
+    """
+    with FileBlockDevice(path, read_only=True) as device:
+        return device.read(0, min(length, device.size))

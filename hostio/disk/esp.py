@@ -6,29 +6,24 @@ what a power cut can leave behind. Kernel images are only ever written under a
 temporary name outside ``EFI/Linux``, where the loader does not look; the state
 of a loader that cannot rename is one sector, written where it lies.
 
-The partition is mounted only while it is used, by one program at a time (the
-caller holds the engine's lock), so looking for a name and then renaming has no
-race with anybody.
-
 Source: UAPI.1 Boot Loader Specification, "Type #2 EFI Unified Kernel Images".
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from hostio.disk.fat import Fat, mounted_fat, sync_file
 from hostio.files.durable import sync_directory
-from hostio.system.runner import Command, Runner
+from hostio.files.positioned import write_at
+from hostio.system.runner import Runner
 from osmodel.faults import HostFailure
 
 ENTRIES = Path("EFI/Linux")
-STAGING = Path("EFI/twinkeel-tmp")
-MOUNT_POINT = Path("/run/update-engine/esp")
 
 _STAGED_NAME = "uki.tmp"
 _SMALL = 4096  # bytes
@@ -126,74 +121,15 @@ class Esp(Protocol):
         ...
 
 
-@contextmanager
-def _translated(what: str) -> Iterator[None]:
-    """Turn the operating system's errors into faults that name ``what``."""
-    try:
-        yield
-    except OSError as error:
-        raise HostFailure(f"ESP: {what}: {error.strerror}") from error
-
-
-def _rename(old: Path, new: Path) -> None:
-    """Rename without replacing; the file and both directories are flushed.
-
-    The file comes first. Linux gives a renamed file an entry without size and
-    place on the medium and fills them in when the file itself is written back:
-    flushing the directory alone leaves, for as long as that takes, an empty
-    kernel image under a name that may boot.
-    Source: Linux 6.12, fs/fat/namei_vfat.c (``vfat_rename``), measured.
-    """
-    with _translated(f"rename {old.name} to {new.name}"):
-        if new.exists():
-            raise HostFailure(f"ESP: {new.name} is already there")
-        old.rename(new)
-        _sync_file(new)
-        sync_directory(new.parent)
-        if old.parent != new.parent:
-            sync_directory(old.parent)
-
-
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _delete(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _read(path: Path, offset: int, length: int, *, fresh: bool) -> bytes:
-    """Part of a file, from the medium itself when ``fresh``."""
-    with _translated(f"read {path.name}"), path.open("rb", buffering=0) as file:
-        if fresh:
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        parts: list[bytes] = []
-        while length > 0 and (part := os.pread(file.fileno(), length, offset)):
-            parts.append(part)
-            offset += len(part)
-            length -= len(part)
-        return b"".join(parts)
-
-
 class _StagedOnDisk:
     """See :class:`StagedFile`."""
 
-    def __init__(self, path: Path, entries: Path) -> None:
-        self._path = path
+    def __init__(self, fat: Fat, entries: Path) -> None:
+        self._fat = fat
+        self._path = fat.staging / _STAGED_NAME
         self._entries = entries
         self._size = 0
-        with _translated("stage"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.unlink(missing_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            self._file: int | None = os.open(path, flags, 0o600)
+        self._file: int | None = fat.new_staged(_STAGED_NAME)
 
     @property
     def size(self) -> int:
@@ -201,16 +137,14 @@ class _StagedOnDisk:
 
     def write(self, data: bytes) -> None:
         assert self._file is not None
-        view = memoryview(data)
-        with _translated("write the new entry"):
-            while view:
-                view = view[os.write(self._file, view) :]
+        with self._fat.faults("write the new entry"):
+            write_at(self._file, self._size, data)
         self._size += len(data)
 
     def close(self) -> None:
         if self._file is None:
             return
-        with _translated("flush the new entry"):
+        with self._fat.faults("flush the new entry"):
             try:
                 os.fsync(self._file)
             finally:
@@ -219,15 +153,15 @@ class _StagedOnDisk:
 
     def read(self, offset: int, length: int) -> bytes:
         assert self._file is None
-        return _read(self._path, offset, length, fresh=True)
+        return self._fat.read_medium(self._path, offset, length)
 
     def place(self, name: str) -> None:
         assert self._file is None
-        _rename(self._path, self._entries / name)
+        _rename(self._fat, self._path, self._entries / name)
 
     def discard(self) -> None:
         self._close()
-        with _translated("discard the new entry"):
+        with self._fat.faults("discard the new entry"):
             self._path.unlink(missing_ok=True)
 
     def _close(self) -> None:
@@ -240,38 +174,37 @@ class MountedEsp:
     """The ESP mounted at ``root``."""
 
     def __init__(self, root: Path) -> None:
+        self._fat = Fat(root, "ESP")
         self._root = root
         self._entries = root / ENTRIES
 
     def names(self) -> list[str]:
         """See :meth:`Esp.names`."""
-        with _translated("list"):
+        with self._fat.faults("list"):
             if not self._entries.is_dir():
                 return []
             return sorted(path.name for path in self._entries.iterdir() if path.is_file())
 
     def size(self, name: str) -> int:
         """See :meth:`Esp.size`."""
-        with _translated(f"size of {name}"):
+        with self._fat.faults(f"size of {name}"):
             return (self._entries / name).stat().st_size
 
     def read(self, name: str, offset: int, length: int) -> bytes:
         """See :meth:`Esp.read`."""
-        return _read(self._entries / name, offset, length, fresh=False)
+        return self._fat.read(self._entries / name, offset, length)
 
     def free_bytes(self) -> int:
         """See :meth:`Esp.free_bytes`."""
-        with _translated("free space"):
-            figures = os.statvfs(self._root)
-        return figures.f_bavail * figures.f_frsize
+        return self._fat.free_bytes()
 
     def rename(self, old: str, new: str) -> None:
         """See :meth:`Esp.rename`."""
-        _rename(self._entries / old, self._entries / new)
+        _rename(self._fat, self._entries / old, self._entries / new)
 
     def remove(self, name: str) -> None:
         """See :meth:`Esp.remove`."""
-        with _translated(f"remove {name}"):
+        with self._fat.faults(f"remove {name}"):
             (self._entries / name).unlink(missing_ok=True)
             if self._entries.is_dir():
                 sync_directory(self._entries)
@@ -279,84 +212,55 @@ class MountedEsp:
     def small_file(self, name: str) -> bytes | None:
         """See :meth:`Esp.small_file`."""
         path = self._root / name
-        return _read(path, 0, _SMALL, fresh=True) if path.is_file() else None
+        return self._fat.read_medium(path, 0, _SMALL) if path.is_file() else None
 
     def overwrite(self, name: str, content: bytes) -> None:
         """See :meth:`Esp.overwrite`."""
         path = self._root / name
-        with _translated(f"write {name}"):
+        with self._fat.faults(f"write {name}"):
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                os.pwrite(descriptor, content, 0)
+                write_at(descriptor, 0, content)
                 if os.fstat(descriptor).st_size != len(content):
                     os.ftruncate(descriptor, len(content))
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
             sync_directory(self._root)
-        if _read(path, 0, len(content), fresh=True) != content:
-            raise HostFailure(f"ESP: {name} reads back differently")
+        self._fat.verify(path, content)
 
     def sweep(self) -> None:
         """See :meth:`Esp.sweep`."""
-        with _translated("sweep"):
-            # fsck.vfat parks lost clusters there; one image's worth fills the ESP.
-            staging = self._root / STAGING
-            left = [*staging.glob("*"), *self._root.glob("FSCK*.REC")]
-            # Whatever lies in our places is no reason to stop: nobody else's is there.
-            for path in left if staging.is_dir() else [*left, staging]:
-                _delete(path)
-            sync_directory(self._root)
+        self._fat.sweep()
 
     def stage(self) -> StagedFile:
         """See :meth:`Esp.stage`."""
-        with _translated("stage"):
+        with self._fat.faults("stage"):
             self._entries.mkdir(parents=True, exist_ok=True)
-        return _StagedOnDisk(self._root / STAGING / _STAGED_NAME, self._entries)
+        return _StagedOnDisk(self._fat, self._entries)
+
+
+def _rename(fat: Fat, old: Path, new: Path) -> None:
+    """Rename without replacing; the file and both directories are flushed.
+
+    The file comes first. Linux gives a renamed file an entry without size and
+    place on the medium and fills them in when the file itself is written back:
+    flushing the directory alone leaves, for as long as that takes, an empty
+    kernel image under a name that may boot.
+    Source: Linux 6.12, fs/fat/namei_vfat.c (``vfat_rename``), measured.
+    """
+    with fat.faults(f"rename {old.name} to {new.name}"):
+        if new.exists():
+            raise HostFailure(f"ESP: {new.name} is already there")
+        old.rename(new)
+        sync_file(new)
+        sync_directory(new.parent)
+        if old.parent != new.parent:
+            sync_directory(old.parent)
 
 
 @contextmanager
-def mounted_esp(runner: Runner, device: Path, at: Path = MOUNT_POINT) -> Iterator[Esp]:
-    """Check, mount, hand out and unmount the ESP; see :func:`mounted_fat`."""
+def mounted_esp(runner: Runner, device: Path, at: Path) -> Iterator[Esp]:
+    """Check, mount, hand out and unmount the ESP; see :func:`hostio.disk.fat.mounted_fat`."""
     with mounted_fat(runner, device, at) as root:
         yield MountedEsp(root)
-
-
-@contextmanager
-def mounted_fat(runner: Runner, device: Path, at: Path = MOUNT_POINT) -> Iterator[Path]:
-    """Check and mount the ESP, hand out where, and unmount it.
-
-    Args:
-        runner: runs ``fsck.vfat``, ``mount`` and ``umount``.
-        device: the ESP's block device.
-        at: mount point; made when missing.
-
-    Raises:
-        HostFailure: the file system cannot be repaired or mounted.
-    """
-    with _translated("mount point"):
-        at.mkdir(parents=True, exist_ok=True, mode=0o700)
-        left_behind = at.is_mount()
-    if left_behind:
-        # By a program that was killed; the caller's lock says that nobody uses it.
-        runner.run(Command(["umount", str(at)]))
-    _check(runner, device)
-    options = "rw,nosuid,nodev,noexec,umask=0077,flush"
-    runner.run(Command(["mount", "-t", "vfat", "-o", options, str(device), str(at)]))
-    try:
-        yield at
-    finally:
-        runner.run(Command(["umount", str(at)]))
-
-
-def _check(runner: Runner, device: Path) -> None:
-    """Repair the file system.
-
-    ``fsck.vfat`` also ends with 1 when it repaired everything, so only a second
-    failure means that something is left.
-    """
-    command = Command(["fsck.vfat", "-a", str(device)])
-    try:
-        runner.run(command)
-    except HostFailure:
-        runner.run(command)

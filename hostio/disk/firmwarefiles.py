@@ -24,10 +24,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from hostio.disk.esp import STAGING, mounted_fat
+from hostio.disk.fat import Fat, mounted_fat, sync_file
 from hostio.files.durable import sync_directory
+from hostio.files.positioned import write_at
 from hostio.system.runner import Runner
-from osmodel.faults import HostFailure
 
 
 class FirmwareFiles(Protocol):
@@ -76,99 +76,67 @@ class MountedFirmwareFiles:
     """See :class:`FirmwareFiles`; the file system is mounted at ``root``."""
 
     def __init__(self, root: Path) -> None:
+        self._fat = Fat(root, "firmware files")
         self._root = root
-        self._staging = root / STAGING
 
     def sizes(self) -> Mapping[str, int]:
         """See :meth:`FirmwareFiles.sizes`."""
-        with _translated("list"):
+        with self._fat.faults("list"):
             files = [path for path in self._root.iterdir() if path.is_file()]
             return {path.name: path.stat().st_size for path in sorted(files)}
 
     def read(self, name: str) -> bytes:
         """See :meth:`FirmwareFiles.read`."""
-        return _fresh(self._root / name)
+        path = self._root / name
+        with self._fat.faults(f"read {name}"):
+            size = path.stat().st_size
+        return self._fat.read_medium(path, 0, size)
 
     def free_bytes(self) -> int:
         """See :meth:`FirmwareFiles.free_bytes`."""
-        with _translated("free space"):
-            figures = os.statvfs(self._root)
-        return figures.f_bavail * figures.f_frsize
+        return self._fat.free_bytes()
 
     def stage(self, name: str, content: bytes) -> None:
         """See :meth:`FirmwareFiles.stage`."""
-        path = self._staging / name
-        with _translated(f"write {name}"):
-            self._staging.mkdir(parents=True, exist_ok=True)
-            path.unlink(missing_ok=True)
-            with path.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            sync_directory(self._staging)
-        if _fresh(path) != content:
-            raise HostFailure(f"firmware files: {name} reads back differently")
+        descriptor = self._fat.new_staged(name)
+        with self._fat.faults(f"write {name}"):
+            try:
+                write_at(descriptor, 0, content)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            sync_directory(self._fat.staging)
+        self._fat.verify(self._fat.staging / name, content)
 
     def place(self, names: Sequence[str]) -> None:
         """See :meth:`FirmwareFiles.place`."""
         held: list[int] = []
         try:
-            with _translated(f"replace {' and '.join(names)}"):
-                held = [_opened(self._root / name) for name in names if self._has(name)]
+            with self._fat.faults(f"replace {' and '.join(names)}"):
+                # The old content keeps its clusters as long as it is open.
+                there = [self._root / name for name in names if (self._root / name).exists()]
+                held = [os.open(path, os.O_RDONLY | os.O_CLOEXEC) for path in there]
                 for name in names:
-                    (self._staging / name).replace(self._root / name)
+                    (self._fat.staging / name).replace(self._root / name)
                 for name in names:
-                    _flush(self._root / name)
+                    sync_file(self._root / name)
                 sync_directory(self._root)
-                sync_directory(self._staging)
+                sync_directory(self._fat.staging)
         finally:
             for descriptor in held:
                 os.close(descriptor)
 
     def sweep(self) -> None:
         """See :meth:`FirmwareFiles.sweep`."""
-        with _translated("sweep"):
-            for path in [*self._staging.glob("*"), *self._root.glob("FSCK*.REC")]:
-                path.unlink()
-            sync_directory(self._root)
-
-    def _has(self, name: str) -> bool:
-        return (self._root / name).exists()
-
-
-def _opened(path: Path) -> int:
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-
-
-def _flush(path: Path) -> None:
-    descriptor = _opened(path)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _fresh(path: Path) -> bytes:
-    with _translated(f"read {path.name}"), path.open("rb", buffering=0) as file:
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        return file.read()
+        self._fat.sweep()
 
 
 @contextmanager
-def _translated(what: str) -> Iterator[None]:
-    """Turn the operating system's errors into faults that name ``what``."""
-    try:
-        yield
-    except OSError as error:
-        raise HostFailure(f"firmware files: {what}: {error.strerror}") from error
-
-
-@contextmanager
-def mounted_firmware_files(runner: Runner, device: Path) -> Iterator[FirmwareFiles]:
+def mounted_firmware_files(runner: Runner, device: Path, at: Path) -> Iterator[FirmwareFiles]:
     """Check, mount, hand out and unmount the FAT partition of a board.
 
     Raises:
         HostFailure: the file system cannot be repaired or mounted.
     """
-    with mounted_fat(runner, device) as root:
+    with mounted_fat(runner, device, at) as root:
         yield MountedFirmwareFiles(root)

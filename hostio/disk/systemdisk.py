@@ -53,6 +53,17 @@ def read_table(device: BlockDevice, sector_size: int) -> Gpt:
     return parse(device.read, sector_size, device.size // sector_size)
 
 
+def disk_table(disk: Disk) -> Gpt:
+    """The partition table of a disk that the kernel lists.
+
+    Raises:
+        UntrustedData: it has none.
+        HostFailure: it cannot be read.
+    """
+    with FileBlockDevice(Path(disk.node), read_only=True) as device:
+        return read_table(device, disk.sector_size)
+
+
 class KernelDisk:
     """A disk and its partitions as the kernel lists them."""
 
@@ -104,8 +115,7 @@ def system_disk(listing: SysBlock, root_hash: str) -> KernelDisk:
 
 def _carries(disk: Disk, root_hash: str) -> bool:
     try:
-        with FileBlockDevice(Path(disk.node), read_only=True) as device:
-            table = read_table(device, disk.sector_size)
+        table = disk_table(disk)
     except Fault:
         return False  # unreadable, or no table: not a disk of ours
     return slot_of(table, root_hash) is not None

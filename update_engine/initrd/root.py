@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hostio.disk.blockdev import first_bytes
 from hostio.disk.devmapper import Target
 from hostio.system.syscalls import MS_NODEV, MS_NOSUID, MS_RDONLY
 from osmodel import partitions, verity
-from osmodel.faults import HostFailure, UntrustedData
+from osmodel.faults import UntrustedData
 from update_engine.initrd import decisions, slots
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def open_root(world: InitrdWorld, slot: decisions.FoundSlot, root_hash: str) -> 
     """
     root = slots.wait_for_partition(world, slot.disk, slot.root)
     tree = slots.wait_for_partition(world, slot.disk, slot.verity)
-    superblock = verity.parse_superblock(_first_block(tree.node))
+    superblock = verity.parse_superblock(first_bytes(Path(tree.node), verity.BLOCK))
     covered = superblock.data_blocks * verity.BLOCK
     if covered > root.size or verity.hash_device_size(superblock.data_blocks) > tree.size:
         raise UntrustedData(f"verity tree covers {covered} bytes, more than slot {slot.slot} has")
@@ -101,16 +102,3 @@ def move_mounts(world: InitrdWorld) -> None:
     paths = world.paths
     for source in (paths.proc, paths.sys, paths.dev, paths.run):
         world.mounts.move_mount(source, paths.root / source.name)
-
-
-def _first_block(node: str) -> bytes:
-    try:
-        descriptor = os.open(node, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise HostFailure(f"{node}: {error.strerror}") from error
-    try:
-        return os.pread(descriptor, verity.BLOCK, 0)
-    except OSError as error:
-        raise HostFailure(f"{node}: {error.strerror}") from error
-    finally:
-        os.close(descriptor)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from osmodel import gpt
+from hostio.disk.systemdisk import disk_table
 from osmodel.faults import HostFailure, UntrustedData
 from update_engine.initrd import decisions
 from update_engine.initrd.world import NOTICE, InitrdWorld
 
 if TYPE_CHECKING:
     from hostio.disk.sysfs import Disk, PartitionNode
+    from osmodel import gpt
 
 _FIRST_PAUSE = 0.02  # seconds between looks; doubles up to the last one
 _LAST_PAUSE = 0.5
@@ -57,34 +58,11 @@ def wait_for_partition(world: InitrdWorld, disk: Disk, partition: gpt.Partition)
         world.clock.sleep(_FIRST_PAUSE)
 
 
-def read_table(disk: Disk) -> gpt.Gpt:
-    """The partition table of a disk.
-
-    Raises:
-        UntrustedData: it has none.
-        HostFailure: it cannot be read.
-    """
-    try:
-        descriptor = os.open(disk.node, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise HostFailure(f"{disk.node}: {error.strerror}") from error
-    try:
-        return gpt.parse(
-            lambda offset, length: os.pread(descriptor, length, offset),
-            disk.sector_size,
-            disk.size // disk.sector_size,
-        )
-    except OSError as error:
-        raise HostFailure(f"{disk.node}: {error.strerror}") from error
-    finally:
-        os.close(descriptor)
-
-
 def _views(world: InitrdWorld) -> list[decisions.DiskView]:
     views = []
     for disk in world.block.disks():
         try:
-            views.append(decisions.DiskView(disk, read_table(disk)))
+            views.append(decisions.DiskView(disk, disk_table(disk)))
         except (UntrustedData, HostFailure):
             continue  # not one of ours, or not ready yet: looked at again
     return views

@@ -15,10 +15,12 @@ a partition that is there is whole; a cut in between is begun anew.
 from __future__ import annotations
 
 import contextlib
-import os
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from hostio.disk.blockdev import first_bytes
+from hostio.disk.systemdisk import disk_table
 from hostio.system.syscalls import MS_BIND, MS_NODEV, MS_NOSUID
 from osmodel import ext4, partitions
 from osmodel.faults import HostFailure
@@ -136,7 +138,7 @@ def _repartitioned(world: InitrdWorld, slot: decisions.FoundSlot) -> Gpt:
     """The table after systemd-repart made or grew the state partition."""
     world.modules.load(_MODULES)
     _run_in_root(world, (*_REPART, slot.disk.node))
-    return slots.read_table(slot.disk)
+    return disk_table(slot.disk)
 
 
 def _mount(world: InitrdWorld, node: PartitionNode) -> None:
@@ -179,16 +181,7 @@ def _check(world: InitrdWorld, node: PartitionNode) -> bool:
 
 
 def _head(node: PartitionNode) -> bytes:
-    try:
-        descriptor = os.open(node.node, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise HostFailure(f"{node.node}: {error.strerror}") from error
-    try:
-        return os.pread(descriptor, _EMPTY_HEAD, 0)
-    except OSError as error:
-        raise HostFailure(f"{node.node}: {error.strerror}") from error
-    finally:
-        os.close(descriptor)
+    return first_bytes(Path(node.node), _EMPTY_HEAD)
 
 
 def _run_in_root(world: InitrdWorld, argv: tuple[str, ...]) -> None:
