@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all unit check setup apt bench clean
+.PHONY: help demo test test-all unit mutants check setup apt bench clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,10 @@ test-all: setup check ## Run every test, on every machine (hours)
 
 unit: $(VENV)/.complete ## Run the fast tests, on all cores (a minute)
 	$(BIN)/pytest tests/unit tests/fault -m "not slow" --numprocesses auto --quiet
+
+# Lines that only a power cut, an attacker or a race would miss; the list is tests/mutants.toml.
+mutants: $(VENV)/.complete ## Take out lines one at a time and see a test fail (minutes, as root)
+	$(BIN)/python -m tests.mutants
 
 check: $(VENV)/.complete ## Check format, lint, types and import contracts
 	$(BIN)/ruff format --check .

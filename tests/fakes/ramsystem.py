@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hostio.disk.blockdev import BlockDevice
+from hostio.disk.esp import Esp
 from hostio.disk.systemdisk import read_table
 from hostio.files.dropins import Problem
 from hostio.files.statefiles import Archive
@@ -231,7 +232,7 @@ class RamSystem:
             runner=self.runner,
             power=self.restarts,
             lock=self._lock,
-            esp=self.esp.mounted,
+            esp=self._esp,
             disk=lambda: RamSystemDisk(self),
             firmware=lambda: self.firmware,
             store=self.store,
@@ -276,6 +277,10 @@ class RamSystem:
             dict(self.esp.small),
             self.media.platform,
         )
+
+    def _esp(self) -> AbstractContextManager[Esp]:
+        assert self.locked, "the ESP is mounted without the engine's lock"
+        return self.esp.mounted()
 
     @contextmanager
     def _lock(self) -> Iterator[None]:

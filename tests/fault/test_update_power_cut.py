@@ -80,7 +80,8 @@ def roll_back_and_stay(system: RamSystem) -> None:
 
 def take_back(system: RamSystem) -> None:
     update_it(system)
-    assert disarm(system.world) is not None
+    with system.world.lock():
+        assert disarm(system.world) is not None
 
 
 def after_update(media: Media) -> Media:

@@ -388,7 +388,7 @@ def test_a_step_waits_for_the_lock() -> None:
         tries.append(1)
         if len(tries) < 4:
             raise TransientFailure("another update operation is running")
-        return RamSystem(factory_media())._lock()
+        return system.world.lock()
 
     world: EngineWorld = replace(system.world, lock=lock)  # type: ignore[arg-type] # a context manager
     assert steps.run(["bless"], world) == 0
