@@ -11,7 +11,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from hostio.files.statefiles import DurableFile, locked
+from hostio.files.lock import locked
+from hostio.files.statefiles import DurableFile
 from hostio.net import etcdwire
 from hostio.system.clock import Clock
 from osmodel.faults import HostFailure, TransientFailure, UntrustedData

@@ -515,7 +515,7 @@ def test_an_armed_version_without_an_entry_is_installed_again() -> None:
     system = machine()
     updated(system)
     del system.esp.files[ENTRY]
-    with system.world.boot():
+    with system.world.lock(), system.world.boot():
         pass
     assert status_of(system.world).operation == "UPDATE_STATUS_IDLE"
     assert updated(system).ending is Ending.ARMED
