@@ -199,6 +199,8 @@ def _claim(target: Target) -> tuple[Release, OfferedPayload] | None:
         for name, digits in _DIGESTS.items()
         if re.fullmatch(f"[0-9a-f]{{{digits}}}", str(target.hashes.get(name, "")))
     }
+    if type(target.length) is not int or target.length < 1:
+        raise InvalidInput(f"length {target.length!r:.40} is no number of bytes")
     if not hashes:
         raise InvalidInput(f"no {' or '.join(_DIGESTS)}")
     return release, OfferedPayload(target.path, target.length, hashes, source)

@@ -1,9 +1,10 @@
 """The update repository as a host sees it: offers, trust, payload bytes.
 
-Nothing is believed that the root of trust in the image does not lead to. A
-refresh is accepted whole or leaves what is known untouched, byte for byte. A
-payload is never longer than promised, and its last bytes are handed out only
-when all of them have the promised hash.
+Nothing is believed that the root of trust in the image does not lead to. Each
+role of the metadata is kept once it was verified, also when a later one is
+refused; offers come only from a refresh that was accepted to its end. A payload
+is never longer than promised, and its last bytes are handed out only when all
+of them have the promised hash.
 
 Which repository it is, is decided by keys and not by its address: a mirror may
 move, and its host still remembers what it has seen; another repository has
@@ -20,6 +21,7 @@ from typing import Self
 
 from tuf.api.metadata import Targets
 
+from hostio.net.budget import USUAL, Timeouts
 from hostio.net.fetch import ByteStream, Fetcher, ResumingStream, shown
 from hostio.system.clock import Clock
 from osmodel.faults import TransientFailure, UntrustedData
@@ -27,7 +29,8 @@ from osmodel.repository import TARGETS, Offer, OfferedPayload, Target, offers
 from update_engine.repository.keys import Trust, trust_in
 from update_engine.repository.metadatacache import MetadataCache
 from update_engine.repository.rootchain import TrustedRoot, trusted_root
-from update_engine.repository.tufclient import Refreshed, TufClient
+from update_engine.repository.tufclient import TufClient
+from update_engine.repository.webpage import LONGEST_OPENING, is_web_page
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +48,7 @@ class Repository:
         clock: the machine's time.
         not_before: a moment known to have passed, such as the image's build;
             expiry is never judged by an earlier time.
+        timeouts: how long a server may keep us waiting for one file.
     """
 
     def __init__(  # noqa: PLR0913 - each is a different port or fact
@@ -56,6 +60,7 @@ class Repository:
         clock: Clock,
         *,
         not_before: datetime = _LONG_AGO,
+        timeouts: Timeouts = USUAL,
     ) -> None:
         self._url = url.rstrip("/")
         self._image_root = root_json
@@ -63,25 +68,26 @@ class Repository:
         self._fetcher = fetcher
         self._clock = clock
         self._not_before = not_before
+        self._timeouts = timeouts
 
     def refresh(self) -> tuple[Offer, ...]:
         """Fetch and verify metadata; returns every release that is offered.
 
         Raises:
-            UntrustedData: metadata was refused; what is remembered is as before,
-                but for newer roots that the known ones vouch for.
+            UntrustedData: metadata was refused; of what was fetched, the roles
+                that were verified before it are remembered.
             TransientFailure: the repository cannot be read.
             HostFailure: metadata cannot be kept.
         """
         root = self._root()
-        client = TufClient(self._url, self._fetcher, self._clock, self._not_before)
+        client = TufClient(self._url, self._fetcher, self._clock, self._not_before, self._timeouts)
         try:
-            refreshed: Refreshed = client.refresh(root, self._cache.roles())
+            targets = client.refresh(root, self._cache.roles())
         finally:
             reached = trusted_root(self._image_root, {**root.links, **client.seen_roots})
             self._cache.keep_roots(reached.links)
-        self._cache.keep_roles(refreshed.roles)
-        return _offers(refreshed.targets)
+            self._cache.keep_roles(client.verified)
+        return _offers(targets)
 
     def trust(self) -> Trust:
         """Whose signatures make a payload acceptable, by the newest known root.
@@ -105,9 +111,15 @@ class Repository:
         prefixed = self._root().root.consistent_snapshot
         path = payload.stored_path if prefixed else payload.path
         url = f"{self._url}/{TARGETS}/{path}"
-        stream = ResumingStream(self._fetcher, url, self._clock)
+        stream = ResumingStream(self._fetcher, url, self._clock, self._timeouts)
         if stream.total not in {None, payload.length}:
-            stream.close()
+            with stream:
+                opening = stream.read(LONGEST_OPENING)
+            if is_web_page(opening):
+                raise TransientFailure(
+                    f"{shown(url)} answered with a web page, not with the payload"
+                    " (a captive portal?)"
+                )
             raise UntrustedData(
                 f"{shown(url)} has {stream.total} bytes, {payload.length} were promised"
             )

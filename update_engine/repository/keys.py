@@ -11,13 +11,14 @@ import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
     load_pem_public_key,
 )
-from tuf.api.metadata import Key, Root
+from tuf.api.metadata import Key, Role, Root
 
 from osmodel.faults import UntrustedData
 
@@ -43,7 +44,7 @@ def trust_in(root: Root) -> Trust:
         UntrustedData: a key cannot be read, or is there under two ids.
     """
     role = root.roles["targets"]
-    keys = {keyid: public_pem(root.keys[keyid]) for keyid in role.keyids}
+    keys = _readable(root, role)
     if len(set(keys.values())) < len(keys):
         raise UntrustedData("root: role targets lists one key under two ids")
     return Trust(role.threshold, keys)
@@ -60,9 +61,20 @@ def check_keys_differ(root: Root) -> None:
         UntrustedData: a role lists one key under two ids.
     """
     for name, role in root.roles.items():
-        keys = [public_pem(root.keys[keyid]) for keyid in role.keyids]
+        keys = _readable(root, role).values()
         if len(set(keys)) < len(keys):
             raise UntrustedData(f"root: role {name} lists one key under two ids")
+
+
+def _readable(root: Root, role: Role) -> dict[str, bytes]:
+    """The keys of a role as PEM, by id.
+
+    An id without a key is passed over, as python-tuf does: nobody signs with it.
+
+    Raises:
+        UntrustedData: a key cannot be read.
+    """
+    return {keyid: public_pem(root.keys[keyid]) for keyid in role.keyids if keyid in root.keys}
 
 
 def public_pem(key: Key) -> bytes:
@@ -77,6 +89,6 @@ def public_pem(key: Key) -> bytes:
             raw = Ed25519PublicKey.from_public_bytes(binascii.unhexlify(text))
             return raw.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         public = load_pem_public_key(text.encode())
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise UntrustedData(f"root: key {key.keyid[:16]!r} cannot be read") from error
     return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

@@ -1,11 +1,10 @@
 """Repository metadata kept between checks: what protects against rollback.
 
 Plain files under one directory: ``N.root.json`` for each root after the
-image's, ``targets.json``, ``snapshot.json``, ``timestamp.json``. Each is
-replaced whole. They are written only when a refresh was accepted from end to
-end, so a refused one leaves every byte as it was; roots alone are kept as soon
-as their predecessor vouches for them, or an attacker who holds revoked keys
-could hide the revocation again.
+image's, ``timestamp.json``, ``snapshot.json``, ``targets.json``. Each is
+replaced whole, and written as soon as it was verified, whatever becomes of the
+others: what a mirror has shown once it cannot hide again. What was refused is
+never written.
 
 A power cut between two files leaves a mixture of verified files; the next
 refresh verifies each again and fetches what does not fit.
@@ -22,7 +21,7 @@ from pathlib import Path
 from hostio.files.durable import replace_file
 from osmodel.faults import HostFailure
 
-ROLES = ("targets", "snapshot", "timestamp")
+ROLES = ("timestamp", "snapshot", "targets")
 LONGEST = 8 << 20  # bytes; no metadata file may be larger
 _MOST_ROOTS = 256
 # Not there, or something we did not put there.
@@ -60,13 +59,14 @@ class MetadataCache:
             self._replace(f"{version}.root.json", links[version])
 
     def keep_roles(self, roles: Mapping[str, bytes]) -> None:
-        """Store an accepted set of roles; the timestamp last.
+        """Store verified roles, in the order in which they were verified.
 
         Raises:
             HostFailure: the file system refused.
         """
         for role in ROLES:
-            self._replace(f"{role}.json", roles[role])
+            if role in roles:
+                self._replace(f"{role}.json", roles[role])
 
     def _read(self, name: str) -> bytes | None:
         path = self._directory / name

@@ -1,8 +1,8 @@
-"""One refresh of a repository's metadata by python-tuf, all or nothing.
+"""One refresh of a repository's metadata by python-tuf.
 
 python-tuf's ``Updater`` does the client workflow. Around it: our own fetcher,
-a scratch directory in place of its cache, so that it can store nothing that is
-refused later, and a time that never goes below what signed data has shown.
+a scratch directory in place of its cache, from which a role is taken as soon
+as it was verified, and a time that never goes below what signed data has shown.
 
 Only the four top-level roles are loaded. Delegations are not followed.
 
@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from tuf.api.exceptions import (
     DownloadError,
@@ -27,13 +27,15 @@ from tuf.api.metadata import Metadata, Root, Targets, Timestamp
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 from tuf.ngclient._internal.trusted_metadata_set import TrustedMetadataSet
 
-from hostio.net.fetch import Fetcher, NotFound, ResumingStream
+from hostio.net.budget import USUAL, Timeouts
+from hostio.net.fetch import Fetcher, NotFound, ResumingStream, shown
 from hostio.system.clock import Clock
 from osmodel.faults import HostFailure, TransientFailure, UntrustedData
 from osmodel.repository import ISSUED, METADATA, parse_issued
 from update_engine.repository.keys import check_keys_differ
 from update_engine.repository.metadatacache import LONGEST, ROLES
 from update_engine.repository.rootchain import TrustedRoot
+from update_engine.repository.webpage import is_web_page
 
 _LIMITS = UpdaterConfig(
     max_root_rotations=64,
@@ -46,19 +48,6 @@ _CHUNK = 64 << 10
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Refreshed:
-    """Metadata that was accepted from end to end.
-
-    Attributes:
-        roles: bytes of targets, snapshot and timestamp.
-        targets: the parsed targets role.
-    """
-
-    roles: Mapping[str, bytes]
-    targets: Targets
-
-
 class TufClient:
     """Refreshes once.
 
@@ -67,21 +56,40 @@ class TufClient:
         fetcher: reads below ``url``.
         clock: the machine's time and the pauses between attempts.
         not_before: a moment that is known to have passed.
+        timeouts: how long a server may keep us waiting for one file.
     """
 
-    def __init__(self, url: str, fetcher: Fetcher, clock: Clock, not_before: datetime) -> None:
+    def __init__(
+        self,
+        url: str,
+        fetcher: Fetcher,
+        clock: Clock,
+        not_before: datetime,
+        timeouts: Timeouts = USUAL,
+    ) -> None:
         self._url = url
         self._clock = clock
         self._not_before = not_before
-        self._courier = _Courier(fetcher, clock)
+        self._courier = _Courier(fetcher, clock, timeouts)
+        self._verified: dict[str, bytes] = {}
 
     @property
     def seen_roots(self) -> Mapping[int, bytes]:
         """Root metadata that was downloaded, trusted or not, by version."""
         return self._courier.roots
 
-    def refresh(self, root: TrustedRoot, known: Mapping[str, bytes]) -> Refreshed:
-        """Fetch and verify what is new.
+    @property
+    def verified(self) -> Mapping[str, bytes]:
+        """Timestamp, snapshot and targets as far as they were verified, by role.
+
+        Also after a refusal: TUF keeps each role as soon as it was verified
+        (5.4.5, 5.5.7, 5.6.6), so that a mirror that withholds the rest cannot
+        show an older one later.
+        """
+        return self._verified
+
+    def refresh(self, root: TrustedRoot, known: Mapping[str, bytes]) -> Targets:
+        """Fetch and verify what is new; returns the targets role.
 
         Args:
             root: where trust begins.
@@ -97,12 +105,13 @@ class TufClient:
             with tempfile.TemporaryDirectory(prefix="tuf-") as name:
                 return self._refresh_in(Path(name), root, known)
         except ExpiredMetadataError as error:
+            now = self._now(root.root, known)
             raise UntrustedData(
-                f"{_sentence(error)} (it is {self._now(root.root, known):%Y-%m-%d %H:%M} UTC)",
+                f"{shown(self._url)}: {_sentence(error)} (it is {now:%Y-%m-%d %H:%M} UTC)",
                 hint="the mirror must re-sign it; check the clock of this machine",
             ) from error
         except RepositoryError as error:
-            raise UntrustedData(_sentence(error)) from error
+            raise UntrustedData(f"{shown(self._url)}: {_sentence(error)}") from error
         except DownloadHTTPError as error:
             raise NotFound(str(error)) from error
         except DownloadError as error:
@@ -110,9 +119,7 @@ class TufClient:
         except OSError as error:
             raise HostFailure(f"scratch files: {error.strerror}") from error
 
-    def _refresh_in(
-        self, scratch: Path, root: TrustedRoot, known: Mapping[str, bytes]
-    ) -> Refreshed:
+    def _refresh_in(self, scratch: Path, root: TrustedRoot, known: Mapping[str, bytes]) -> Targets:
         for role, content in {**known, Root.type: root.raw}.items():
             (scratch / f"{role}.json").write_bytes(content)
         updater = Updater(
@@ -121,10 +128,19 @@ class TufClient:
         # 5.1.0 takes the time once, here, and has no public way to give it.
         trusted = updater._trusted_set  # noqa: SLF001 - see above
         trusted.reference_time = self._now(root.root, known)
-        updater.refresh()
+        try:
+            updater.refresh()
+        finally:
+            self._take_verified(scratch, known)
         self._check_against_its_own_time(trusted)
-        roles = {role: (scratch / f"{role}.json").read_bytes() for role in ROLES}
-        return Refreshed(roles, trusted.targets)
+        return trusted.targets
+
+    def _take_verified(self, scratch: Path, known: Mapping[str, bytes]) -> None:
+        """What python-tuf stored: it does so role by role, each once it is verified."""
+        for role in ROLES:
+            path = scratch / f"{role}.json"
+            if path.exists() and (content := path.read_bytes()) != known.get(role):
+                self._verified[role] = content
 
     @staticmethod
     def _check_against_its_own_time(trusted: TrustedMetadataSet) -> None:
@@ -149,43 +165,59 @@ class _Courier(FetcherInterface):
     is said in its words, because it ends the search for roots.
     """
 
-    def __init__(self, fetcher: Fetcher, clock: Clock) -> None:
+    def __init__(self, fetcher: Fetcher, clock: Clock, timeouts: Timeouts) -> None:
         self._fetcher = fetcher
         self._clock = clock
+        self._timeouts = timeouts
         self.roots: dict[int, bytes] = {}
 
     def download_bytes(self, url: str, max_length: int) -> bytes:
         """Read a whole file of at most ``max_length`` bytes."""
-        limit = min(max_length, LONGEST)
-        name = url.rpartition("/")[2]
-        received = bytearray()
+        if type(max_length) is not int:
+            # Signed, and nonsense: lengths are whole numbers.
+            raise UntrustedData(f"{shown(url)}: is announced with {max_length!r:.40} bytes")
         try:
-            with ResumingStream(self._fetcher, url, self._clock) as stream:
-                while chunk := stream.read(min(_CHUNK, limit + 1 - len(received))):
-                    received += chunk
-                    # Endless data (TUF 5.3.3, 5.4.1, 5.5.1, 5.6.1).
-                    if len(received) > limit:
-                        raise UntrustedData(f"{name} is larger than {limit} bytes")
+            content = self._received(url, min(max_length, LONGEST))
         except NotFound as error:
             raise DownloadHTTPError(str(error), 404) from error
-        version, _, rest = name.partition(".")
+        metadata = _parsed(url, content)
+        version, _, rest = url.rpartition("/")[2].partition(".")
         if rest == "root.json" and version.isdecimal():
-            self.roots[int(version)] = bytes(received)
-            _check_root_keys(bytes(received))
+            self.roots[int(version)] = content
+            if isinstance(metadata.signed, Root):
+                # python-tuf counts key ids, which are names.
+                check_keys_differ(metadata.signed)
+        return content
+
+    def _received(self, url: str, limit: int) -> bytes:
+        received = bytearray()
+        with ResumingStream(self._fetcher, url, self._clock, self._timeouts) as stream:
+            while chunk := stream.read(min(_CHUNK, limit + 1 - len(received))):
+                received += chunk
+                # Endless data (TUF 5.3.3, 5.4.1, 5.5.1, 5.6.1).
+                if len(received) > limit:
+                    raise UntrustedData(f"{shown(url)} is larger than {limit} bytes")
         return bytes(received)
 
     def _fetch(self, url: str) -> Iterator[bytes]:
         raise AssertionError(f"python-tuf streams {url}")
 
 
-def _check_root_keys(raw: bytes) -> None:
-    """python-tuf counts key ids; see :func:`update_engine.repository.keys.check_keys_differ`."""
+def _parsed(url: str, content: bytes) -> Metadata[Any]:
+    """Metadata that is well-formed; who signed it is not looked at.
+
+    Raises:
+        TransientFailure: a web page in its place.
+        UntrustedData: something else.
+    """
+    if is_web_page(content):
+        raise TransientFailure(
+            f"{shown(url)} answered with a web page, not with update metadata (a captive portal?)"
+        )
     try:
-        metadata: Metadata[Root] = Metadata.from_bytes(raw)
-    except RepositoryError:
-        return  # python-tuf says so next
-    if isinstance(metadata.signed, Root):
-        check_keys_differ(metadata.signed)
+        return Metadata.from_bytes(content)
+    except RepositoryError as error:
+        raise UntrustedData(f"{shown(url)}: not update metadata") from error
 
 
 def issued(root: Root, timestamp: bytes) -> datetime:

@@ -44,6 +44,12 @@ def rewritten(path: Path, change: Callable[[Any], None]) -> None:
     path.write_text(json.dumps(document))
 
 
+def before(name: str) -> list[str]:
+    """The roles that are verified before the one in this file."""
+    order = ["timestamp", "snapshot", "targets"]
+    return order[: next(n for n, role in enumerate(order) if role in name)]
+
+
 # --- the honest way -----------------------------------------------------------
 
 
@@ -87,13 +93,13 @@ def test_a_repository_that_stands_still_is_refused_once_it_expires(made: MadeRep
 def test_an_old_snapshot_cannot_hide_behind_a_new_timestamp(made: MadeRepository) -> None:
     made.publish("1.0.1")
     shutil.copy(made.metadata("2.snapshot.json"), made.metadata("3.snapshot.json"))
-    refuses(made, made.client())
+    refuses(made, made.client(), keeps=("timestamp",))
 
 
 def test_old_targets_cannot_hide_behind_a_new_snapshot(made: MadeRepository) -> None:
     made.publish("1.0.1")
     shutil.copy(made.metadata("2.targets.json"), made.metadata("3.targets.json"))
-    refuses(made, made.client())
+    refuses(made, made.client(), keeps=("timestamp", "snapshot"))
 
 
 def test_parts_of_two_repositories_do_not_mix(made: MadeRepository, tmp_path: Path) -> None:
@@ -104,7 +110,7 @@ def test_parts_of_two_repositories_do_not_mix(made: MadeRepository, tmp_path: Pa
         saved = made.metadata(name).read_bytes()
         foreign = other.metadata(name.replace("3.", "2."))
         made.metadata(name).write_bytes(foreign.read_bytes())
-        refuses(made, made.client())
+        refuses(made, made.client(), keeps=before(name))
         made.metadata(name).write_bytes(saved)
     assert versions(made.client().refresh()) == ["1.0.0", "1.0.1"]
 
@@ -132,6 +138,18 @@ def test_a_host_recovers_from_a_stolen_online_key_when_the_root_names_another(
     assert versions(made.client().refresh()) == ["1.0.0"]
 
 
+def test_what_was_verified_is_kept_when_the_rest_is_withheld(made: MadeRepository) -> None:
+    """TUF 5.4.5 and 5.5.7: a mirror cannot go back behind what it once showed."""
+    older = copy_of(made, "older")
+    made.publish("1.0.1")
+    made.metadata("3.targets.json").unlink()
+    with pytest.raises(TransientFailure, match=r"3\.targets\.json"):
+        made.client().refresh()
+    assert made.remembered["timestamp.json"] == made.metadata("timestamp.json").read_bytes()
+    assert made.remembered["snapshot.json"] == made.metadata("3.snapshot.json").read_bytes()
+    refuses(made, made.client(url=str(older)), "timestamp version")
+
+
 # --- signatures ---------------------------------------------------------------
 
 
@@ -143,19 +161,19 @@ def test_a_changed_byte_is_refused(made: MadeRepository, name: str) -> None:
         damaged = bytearray(content)
         damaged[at] ^= 1
         made.metadata(name).write_bytes(damaged)
-        refuses(made, made.client())
+        refuses(made, made.client(), keeps=before(name))
 
 
 def test_targets_signed_by_too_few_are_refused(made: MadeRepository) -> None:
     made.publish("1.0.1")
     sign_with(made, lambda signatures: signatures[:1])
-    refuses(made, made.client(), "signed by 1/2 keys")
+    refuses(made, made.client(), "signed by 1/2 keys", keeps=("timestamp", "snapshot"))
 
 
 def test_one_signature_twice_counts_once(made: MadeRepository) -> None:
     made.publish("1.0.1")
     sign_with(made, lambda signatures: [signatures[0], signatures[0]])
-    refuses(made, made.client())
+    refuses(made, made.client(), keeps=("timestamp", "snapshot"))
 
 
 def test_a_signature_under_another_keys_name_does_not_count(made: MadeRepository) -> None:
@@ -165,7 +183,7 @@ def test_a_signature_under_another_keys_name_does_not_count(made: MadeRepository
         return [signatures[0], {**signatures[0], "keyid": signatures[1]["keyid"]}]
 
     sign_with(made, renamed)
-    refuses(made, made.client(), "signed by 1/2 keys")
+    refuses(made, made.client(), "signed by 1/2 keys", keeps=("timestamp", "snapshot"))
 
 
 def test_strangers_cannot_make_up_the_number(made: MadeRepository) -> None:
@@ -177,7 +195,7 @@ def test_strangers_cannot_make_up_the_number(made: MadeRepository) -> None:
     for key in strange:
         signed.sign(key.signer, append=True)
     republish(made, signed.to_bytes())
-    refuses(made, made.client(), "signed by 0/2 keys")
+    refuses(made, made.client(), "signed by 0/2 keys", keeps=("timestamp", "snapshot"))
 
 
 def test_the_online_key_cannot_release(made: MadeRepository) -> None:
@@ -188,7 +206,7 @@ def test_the_online_key_cannot_release(made: MadeRepository) -> None:
     for key in made.keys("timestamp"):
         targets.sign(key.signer, append=True)
     republish(made, targets.to_bytes())
-    refuses(made, made.client(), "signed by 0/2 keys")
+    refuses(made, made.client(), "signed by 0/2 keys", keeps=("timestamp", "snapshot"))
 
 
 def test_unsigned_metadata_is_refused(made: MadeRepository) -> None:
@@ -243,7 +261,7 @@ def test_metadata_longer_than_promised_is_cut(made: MadeRepository, role: str) -
     stream = EndlessStream()
     replies: dict[str, Callable[[int], ByteStream]] = {f"3.{role}.json": lambda _: stream}
     meddler = Meddler(fetcher_for(str(made.directory), made.clock), replies)
-    refuses(made, made.client(fetcher=meddler), "larger than")
+    refuses(made, made.client(fetcher=meddler), "larger than", keeps=before(f"3.{role}.json"))
     assert stream.taken < 1 << 20
 
 

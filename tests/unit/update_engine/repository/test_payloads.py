@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from pathlib import Path
 
 import pytest
+from tuf.api.metadata import Targets
 
 from hostio.net.fetch import ByteStream
 from hostio.net.locations import fetcher_for
@@ -90,3 +92,21 @@ def test_the_payload_of_another_version_is_refused(made: MadeRepository) -> None
     shutil.copy(stored(made, newer), stored(made, offer))
     with host.open(offer) as stream, pytest.raises(UntrustedData, match="sha256"):
         stream.read(1000)
+
+
+def test_a_payload_with_only_a_sha512_is_found_and_checked(made: MadeRepository) -> None:
+    def only_sha512(targets: Targets) -> None:
+        (target,) = targets.targets.values()
+        content = b"first payload"
+        target.hashes = {"sha512": hashlib.sha512(content).hexdigest()}
+        stored = made.directory / "targets" / Path(target.path).parent
+        (stored / f"{target.hashes['sha512']}.full.payload").write_bytes(content)
+
+    made.edit_targets(only_sha512)
+    host = made.client()
+    payload = offered(host)
+    with host.open(payload) as stream:
+        assert stream.read(100) == b"first payload"
+    stored(made, payload).write_bytes(b"First payload")
+    with host.open(payload) as stream, pytest.raises(UntrustedData, match="sha512"):
+        stream.read(100)

@@ -16,6 +16,7 @@ from tuf.api.metadata import Key, Metadata, Root
 from mirror.repository.rolefiles import write
 from mirror.signing.keys import SigningKey
 from osmodel.faults import UntrustedData
+from tests.fakes.mutations import UNKNOWN_CURVE, X25519
 from tests.fakes.repository import MadeRepository, made_repository, refuses, versions
 
 
@@ -261,6 +262,48 @@ def test_a_root_with_an_unreadable_key_is_refused(made: MadeRepository) -> None:
 
     made.rotate_root(spoil)
     refuses(made, made.client(), "cannot be read")
+
+
+@pytest.mark.parametrize("pem", [UNKNOWN_CURVE, X25519], ids=["unknown curve", "no signatures"])
+def test_a_root_from_the_line_with_a_key_of_no_use_is_refused(
+    made: MadeRepository, pem: str
+) -> None:
+    document = json.loads(made.root_json)
+    document["signed"]["version"] = 2
+    for key in document["signed"]["keys"].values():
+        key["keyval"]["public"] = pem
+    made.metadata("2.root.json").write_text(json.dumps(document))
+    refuses(made, made.client())
+    assert made.client().trust().threshold == 2
+
+
+def test_an_id_without_a_key_signs_for_nobody_and_harms_nothing(made: MadeRepository) -> None:
+    made.rotate_root(lambda root: root.roles["targets"].keyids.append("f" * 64))
+    host = made.client()
+    assert versions(host.refresh()) == ["1.0.0"]
+    assert len(host.trust().keys) == 3
+
+
+def test_a_role_with_nothing_but_unknown_ids_trusts_no_signature(made: MadeRepository) -> None:
+    def forget_keys(root: Root) -> None:
+        root.roles["targets"].keyids[:] = ["e" * 64, "f" * 64]
+
+    made.rotate_root(forget_keys)
+    refuses_all = made.client()
+    with pytest.raises(UntrustedData, match="signed by 0/2 keys"):
+        refuses_all.refresh()
+    assert not refuses_all.trust().keys
+
+
+def test_an_unusable_root_in_the_memory_does_not_break_trust(made: MadeRepository) -> None:
+    document = json.loads(made.root_json)
+    document["signed"]["version"] = 2
+    spoilings: list[dict[str, object]] = [{"keys": {}}, {"roles": {}}, {"version": "2"}]
+    for spoilt in spoilings:
+        document["signed"].update(spoilt)
+        (made.cache / "2.root.json").write_text(json.dumps(document))
+        assert made.client().trust().threshold == 2
+        assert versions(made.client().refresh()) == ["1.0.0"]
 
 
 def test_keys_of_another_kind_are_told_apart_too(made: MadeRepository) -> None:

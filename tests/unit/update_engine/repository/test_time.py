@@ -13,6 +13,7 @@ import pytest
 from tuf.api.metadata import Metadata
 
 from mirror.repository.rolefiles import write
+from osmodel.faults import UntrustedData
 from tests.fakes.repository import MadeRepository, made_repository, refuses, versions
 
 
@@ -53,14 +54,17 @@ def test_a_clock_that_fell_back_does_not_bring_expired_metadata_to_life(
 
 
 def test_metadata_that_had_expired_when_its_timestamp_was_signed_is_refused_even_in_1970(
-    made: MadeRepository,
+    made: MadeRepository, tmp_path: Path
 ) -> None:
     made.clock.advance(200 * DAY)
     assert made.clock.now() > made.now.targets.signed.expires
     made.refresh(clock_is_right=True)
-    refuses(made, made.client(), "targets is expired")
+    refuses(made, made.client(), "targets is expired", keeps=("timestamp", "snapshot"))
     made.clock.advance(-50 * 365 * DAY)
-    refuses(made, made.client(), "targets.json is expired")
+    refuses(made, made.client(), "targets is expired")
+    # A host that remembers nothing has only the timestamp at hand.
+    with pytest.raises(UntrustedData, match=r"targets\.json is expired"):
+        made.client(tmp_path / "nothing remembered").refresh()
 
 
 def test_the_last_trusted_timestamp_is_a_floor_under_the_clock(made: MadeRepository) -> None:
@@ -75,7 +79,7 @@ def test_the_last_trusted_timestamp_is_a_floor_under_the_clock(made: MadeReposit
     made.refresh()
     say_nothing_about_the_time(made)
     made.clock.advance(-50 * 365 * DAY)
-    refuses(made, made.client(), "targets is expired")
+    refuses(made, made.client(), "targets is expired", keeps=("timestamp", "snapshot"))
 
 
 def say_nothing_about_the_time(made: MadeRepository) -> None:
