@@ -99,6 +99,13 @@ BEFORE: dict[str, Callable[[], Media]] = {
     "updated": lambda: updated_machine().off(),
     "rolled back": rolled_back_media,
 }
+
+
+def taken_back(system: RamSystem) -> None:
+    with system.world.lock():
+        disarm(system.world)
+
+
 PROGRAMS: dict[str, tuple[str, Callable[[RamSystem], object]]] = {
     "first boot": ("as shipped", steps_of("assess", "health", "bless", "stable", "end")),
     "first boot of an update": ("armed", steps_of("assess", "health", "bless", "stable", "end")),
@@ -109,7 +116,7 @@ PROGRAMS: dict[str, tuple[str, Callable[[RamSystem], object]]] = {
     "check": ("updated", lambda system: check(system.world, FromRepository(system.ram_releases))),
     "update": ("updated", updated),
     "rollback": ("updated", lambda system: roll_back_now(system.world)),
-    "taking an update back": ("armed", lambda system: disarm(machine_of_old(system).world)),
+    "taking an update back": ("armed", lambda system: taken_back(machine_of_old(system))),
 }
 
 

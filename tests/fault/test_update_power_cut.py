@@ -75,7 +75,8 @@ def roll_back(system: RamSystem) -> None:
 
 def roll_back_and_stay(system: RamSystem) -> None:
     roll_back(system)
-    assert disarm(system.world) is not None
+    with system.world.lock():
+        assert disarm(system.world) is not None
 
 
 def take_back(system: RamSystem) -> None:

@@ -127,7 +127,8 @@ def test_there_is_no_rollback_to_what_is_not_good() -> None:
 def test_a_rollback_can_be_taken_back_before_the_reboot() -> None:
     system = updated_machine()
     roll_back_now(system.world)
-    assert disarm(system.world) is not None
+    with system.world.lock():
+        assert disarm(system.world) is not None
     assert booted(system).running is NEW
     state = system.world.store.state()
     assert (state.armed, state.quarantined) == (None, ())
