@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import posixpath
+from dataclasses import fields
 from pathlib import Path
 
 from cloud_config.planning.facts import Facts
-from cloud_config.planning.metadata import Metadata
+from cloud_config.planning.metadata import Metadata, address
 from cloud_config.state.paths import RUN
-from osmodel.faults import HostFailure
+from osmodel.faults import HostFailure, InvalidInput
 
 METADATA = RUN / "metadata.json"
-_UNITS = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system")
+_UNITS = (
+    "etc/systemd/system",
+    "run/systemd/system",
+    "usr/lib/systemd/system",
+    "run/systemd/transient",
+    "run/systemd/generator.early",
+    "run/systemd/generator",
+    "run/systemd/generator.late",
+)
 _LINKED = ("home", "opt", "root", "srv")
 _LONGEST = 1 << 20  # bytes of a file that is read whole
 
@@ -49,6 +59,27 @@ def read_metadata(path: Path = METADATA) -> Metadata:
         UntrustedData: it is damaged.
     """
     return Metadata.from_json(text) if (text := _text(path)) else Metadata()
+
+
+def given_metadata(path: Path) -> Metadata:
+    """Metadata that an operator wrote to plan for a machine; see cloud-config-plan.md.
+
+    Raises:
+        InvalidInput: there is no such file, or a key or an address in it is none.
+        UntrustedData: it is no JSON object of that form.
+        HostFailure: it cannot be read.
+    """
+    if not path.exists():
+        raise InvalidInput(f"{path}: no such file")
+    text = _text(path)
+    metadata = Metadata.from_json(text)
+    known = {item.name for item in fields(Metadata)}
+    for key in sorted(set(json.loads(text)) - known):
+        raise InvalidInput(f"{path}: {key}: unknown key", hint=f"known: {', '.join(sorted(known))}")
+    for name, found in metadata.addresses.items():
+        if not address(found, 4 if name.endswith("4") else 6):
+            raise InvalidInput(f"{path}: {name}: {found!r} is no address of that kind")
+    return metadata
 
 
 def _text(path: Path) -> str:

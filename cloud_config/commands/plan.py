@@ -13,7 +13,7 @@ from pathlib import Path
 from cloud_config.commands.validate import as_json, as_text, user_data
 from cloud_config.commands.verbs import Verbs
 from cloud_config.document.findings import Finding, Level, in_order
-from cloud_config.machinefacts import METADATA, read_facts, read_metadata
+from cloud_config.machinefacts import given_metadata, read_facts, read_metadata
 from cloud_config.planning.actions import (
     Action,
     AuthorizeKeys,
@@ -64,7 +64,10 @@ def add(verbs: Verbs) -> None:
     verb.add_argument("file", metavar="FILE", help="user data of any form; - is standard input")
     verb.add_argument("--json", action="store_true", help="print one JSON object")
     verb.add_argument(
-        "--metadata", metavar="FILE", type=Path, default=METADATA, help="what the platform said"
+        "--metadata",
+        metavar="FILE",
+        type=Path,
+        help="addresses, keys and names as JSON; by default what the platform said at this start",
     )
     verb.set_defaults(run=run, record=RECORD)
 
@@ -73,11 +76,12 @@ def run(options: argparse.Namespace) -> int:
     """Print the plan; 1 if something of the document cannot be done.
 
     Raises:
-        InvalidInput: there is no such file.
+        InvalidInput: there is no such file, or the metadata have a wrong key.
         HostFailure: a file of the machine cannot be read.
         UntrustedData: the metadata is none.
     """
-    facts = read_facts(read_metadata(options.metadata))
+    given = options.metadata
+    facts = read_facts(read_metadata() if given is None else given_metadata(given))
     record, remarks = _record(options.record)
     prepared = prepare(user_data(options.file), facts, remarks)
     findings = in_order(prepared.findings)

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from cloud_config.commands.verbs import Verbs
 from cloud_config.document.budget import MAX_BYTES
-from cloud_config.document.findings import Finding
+from cloud_config.document.findings import Finding, in_order
 from cloud_config.document.interpreting import Interpretation, interpret
 from cloud_config.document.substitution import SAMPLES
+from cloud_config.planning.facts import Facts
+from cloud_config.planning.presence import absent
 from osmodel.faults import InvalidInput
 
 EXIT_ERRORS = 1
@@ -34,9 +36,10 @@ def add(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the findings of a file."""
-    request = checked(user_data(options.file))
-    sys.stdout.write(as_json(request.findings) if options.json else as_text(request.findings))
-    return EXIT_ERRORS if request.has_errors else 0
+    read = checked(user_data(options.file))
+    findings = in_order((*read.findings, *absent(read.document, Facts())))
+    sys.stdout.write(as_json(findings) if options.json else as_text(findings))
+    return EXIT_ERRORS if read.has_errors else 0
 
 
 def checked(data: bytes) -> Interpretation:

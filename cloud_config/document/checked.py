@@ -51,11 +51,15 @@ class Table:
         said = self.values.get(name)
         return said.text == "true" if isinstance(said, Checked) else default
 
-    def texts(self, name: str) -> tuple[str, ...]:
-        """A list of single values."""
+    def items(self, name: str) -> Iterator[Checked]:
+        """The single values of a list, each with its line."""
         said = self.values.get(name)
         items = said if isinstance(said, tuple) else ()
-        return tuple(item.text for item in items if isinstance(item, Checked))
+        return (item for item in items if isinstance(item, Checked))
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of single values."""
+        return tuple(item.text for item in self.items(name))
 
     def groups(self, name: str) -> Iterator[Table]:
         """The usable mappings of a list."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from cloud_config.document import sshkeys
 from cloud_config.document.checked import Table
 from cloud_config.document.findings import Finding, Level
 from cloud_config.document.yamltree import Mapping
@@ -43,7 +44,11 @@ def group_rules(document: Table) -> Iterator[Finding]:
 
 def _key_rules(document: Table) -> Iterator[Finding]:
     for owner in (document, *document.groups("users")):
-        for key in owner.texts("ssh_authorized_keys"):
-            if "PRIVATE KEY" in key:
-                line = owner.lines["ssh_authorized_keys"]
-                yield Finding(line, Level.ERROR, "ssh_authorized_keys holds a private key")
+        for key in owner.items("ssh_authorized_keys"):
+            if "PRIVATE KEY" in key.text:
+                yield Finding(key.line, Level.ERROR, "ssh_authorized_keys holds a private key")
+                continue
+            for line in key.text.splitlines():
+                if why := sshkeys.complaint(line):
+                    message = f"a line of ssh_authorized_keys {why}"
+                    yield Finding(key.line, Level.WARNING, message, "")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 
+from cloud_config.document import sshkeys
 from cloud_config.document.findings import Finding, Level
 from cloud_config.document.users import Account, User
 from cloud_config.planning.actions import Action, AuthorizeKeys, EnsureUser
@@ -41,6 +42,11 @@ def login_keys(document: Sequence[str], platform: Sequence[str]) -> Share:
     for origin, given in (("ssh_authorized_keys", document), ("metadata", platform)):
         keys, complaints = _keys(given, origin, WHOLE)
         findings += complaints
+        if origin == "metadata":  # the document's were looked at where they are read
+            doubtful = (sshkeys.complaint(key) for key in keys)
+            findings += [
+                Finding(WHOLE, Level.WARNING, f"metadata: a key {why}") for why in doubtful if why
+            ]
         if keys:
             actions.append(AuthorizeKeys(LOGIN_USER, keys, origin))
     return Share(files=tuple(actions), findings=tuple(findings))

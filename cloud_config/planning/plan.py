@@ -39,6 +39,7 @@ from cloud_config.planning.files import (
 )
 from cloud_config.planning.network import network, platform_network, time_servers
 from cloud_config.planning.options import Options
+from cloud_config.planning.presence import absent
 from cloud_config.planning.quadlets import quadlets
 from cloud_config.planning.services import flannel, fleet
 from cloud_config.planning.share import Share, info, total, warning
@@ -89,7 +90,8 @@ def plan(document: Document, facts: Facts, scripts: Sequence[bytes] = ()) -> Pla
         *rest.commands,
         *map(RunScript, scripts),
     )
-    return Plan(actions, names.findings + disks.findings + people.findings + rest.findings)
+    findings = names.findings + disks.findings + people.findings + rest.findings
+    return Plan(actions, (*findings, *absent(document, facts)))
 
 
 def _names(document: Document, facts: Facts) -> Share:

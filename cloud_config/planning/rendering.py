@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-
-from jinja2 import FileSystemLoader, StrictUndefined
-from jinja2.sandbox import SandboxedEnvironment
+from typing import TYPE_CHECKING
 
 from cloud_config.planning import escaping
 from cloud_config.planning.escaping import Escaped
+
+if TYPE_CHECKING:  # slow to import, and most documents have nothing generated
+    from jinja2.sandbox import SandboxedEnvironment
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 _FILTERS = (
@@ -44,6 +45,9 @@ def render(template: str, **values: object) -> bytes:
 @cache
 def environment() -> SandboxedEnvironment:
     """The one environment; made when it is first needed."""
+    from jinja2 import FileSystemLoader, StrictUndefined  # noqa: PLC0415 - see above
+    from jinja2.sandbox import SandboxedEnvironment  # noqa: PLC0415 - see above
+
     made = SandboxedEnvironment(
         # Nothing here is HTML; what takes the place of autoescape is the finalizer.
         autoescape=False,

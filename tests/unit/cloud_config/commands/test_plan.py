@@ -86,7 +86,7 @@ def test_what_cannot_be_done_is_told_and_is_an_error(
 ) -> None:
     path = tmp_path / "user-data"
     path.write_text("#cloud-config\nwrite_files:\n  - path: /usr/bin/x\n    content: x\n")
-    assert main(["plan", str(path), "--metadata", str(tmp_path / "none")]) == 1
+    assert main(["plan", str(path)]) == 1
     assert "line 3: error: file cannot be written" in capfd.readouterr().out
 
 
@@ -130,7 +130,7 @@ def test_a_document_with_errors_takes_nothing_back(
 ) -> None:
     path = tmp_path / "user-data"
     path.write_text("#cloud-config\nwrite_files:\n  - path: /usr/bin/x\n    content: x\n")
-    lines = planned(capfd, record, str(path), "--metadata", str(tmp_path / "none"))
+    lines = planned(capfd, record, str(path))
     assert not [line for line in lines if line.startswith("removes")]
 
 
@@ -146,6 +146,29 @@ def test_metadata_that_are_none_are_refused(user_data: Path, tmp_path: Path) -> 
     path = tmp_path / "metadata.json"
     path.write_text("[]")
     assert main(["plan", str(user_data), "--metadata", str(path)]) == UntrustedData.exit_status
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "no such file"),
+        ('{"private_ip": "10.0.0.1"}', "private_ip: unknown key"),
+        ('{"private_ipv4": "10.0.0"}', "private_ipv4: '10.0.0' is no address"),
+        ('{"public_ipv6": "10.0.0.1"}', "public_ipv6: '10.0.0.1' is no address"),
+    ],
+)
+def test_metadata_that_say_nothing_are_an_error(
+    user_data: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    text: str | None,
+    message: str,
+) -> None:
+    path = tmp_path / "metadata.json"
+    if text is not None:
+        path.write_text(text)
+    assert main(["plan", str(user_data), "--metadata", str(path)]) == 2
+    assert f"metadata.json: {message}" in capfd.readouterr().err
 
 
 def test_a_missing_file_is_the_operator_s_mistake(capfd: pytest.CaptureFixture[str]) -> None:

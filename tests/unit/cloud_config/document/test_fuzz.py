@@ -15,7 +15,8 @@ HEADER = b"#cloud-config\n"
 EXAMPLE = b"""\
 #cloud-config
 hostname: node-$private_ipv4
-ssh_authorized_keys: ["ssh-ed25519 AAAA core@example"]
+ssh_authorized_keys:
+  - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAFRjmU2HJm1gd3uHjFrrRMxJP7jH37RHYukDk+VK1HT core@example
 users:
   - &a {name: elroy, passwd: "$6$a$b", groups: [sudo], system: yes}
   - {<<: *a, name: judy, shell: /bin/bash}

@@ -20,6 +20,9 @@ from cloud_config.document.model import (
 from cloud_config.document.reading import Reading, read
 from cloud_config.document.users import User
 
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAFRjmU2HJm1gd3uHjFrrRMxJP7jH37RHYukDk+VK1HT"
+OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO82/y3+Lv972cfzXHctxkDs1O//ElnWrMzhmNrOUHIO other"
+
 
 def document(text: str) -> Document:
     reading = read(text)
@@ -34,7 +37,7 @@ users:
     passwd: "$6$5s2u6/jR$un0AvWnqilcgaNB3Mkxd5yYv6mTlWfOoCYHZmfi3LDKVltj.E8XNKEcwWm"
     groups: [sudo, docker]
     ssh-authorized-keys:
-      - ssh-rsa AAAAB3NzaC1yc2E
+      - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAFRjmU2HJm1gd3uHjFrrRMxJP7jH37RHYukDk+VK1HT
     gecos: E. Jetson
     homedir: /home/elroy
     no_create_home: true
@@ -49,7 +52,7 @@ users:
             name="elroy",
             line=2,
             passwd="$6$5s2u6/jR$un0AvWnqilcgaNB3Mkxd5yYv6mTlWfOoCYHZmfi3LDKVltj.E8XNKEcwWm",
-            ssh_authorized_keys=("ssh-rsa AAAAB3NzaC1yc2E",),
+            ssh_authorized_keys=(KEY,),
             gecos="E. Jetson",
             homedir="/home/elroy",
             no_create_home=True,
@@ -296,8 +299,8 @@ def test_a_value_that_could_do_harm_is_an_error_and_left_out(text: str) -> None:
 
 
 def test_keys_are_lines_each_once() -> None:
-    said = document('ssh_authorized_keys: ["a b", "a b\\nc d\\n", " c d "]')
-    assert said.ssh_authorized_keys == ("a b", "c d")
+    said = document(f'ssh_authorized_keys: ["{KEY}", "{KEY}\\n{OTHER}\\n", " {OTHER} "]')
+    assert said.ssh_authorized_keys == (KEY, OTHER)
 
 
 def test_coreos_has_a_place_for_each_of_its_tables() -> None:

@@ -16,10 +16,13 @@ from cloud_config.planning.plan import Plan, plan
 GOLDEN = Path(__file__).parent / "golden"
 DOCUMENT = GOLDEN / "plan.yml"
 EXPECTED = GOLDEN / "plan.txt"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO82/y3+Lv972cfzXHctxkDs1O//ElnWrMzhmNrOUHIO"
 PLATFORM = Metadata(
     source="ec2",
     hostname="ip-10-0-0-7",
-    public_keys=("ssh-ed25519 CCCC platform",),
+    public_keys=(
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO82/y3+Lv972cfzXHctxkDs1O//ElnWrMzhmNrOUHIO platform",
+    ),
     public_ipv4="192.0.2.7",
     private_ipv4="10.0.0.7",
 )
