@@ -44,11 +44,11 @@ def configure(
     found = _of_the_same_instance(found, world)
     user_data = _user_data(found, world)
     remarks = _remarks(found)
-    prepared = prepare(user_data, read_facts(found.metadata, root), remarks)
+    prepared = prepare(user_data, read_facts(found.metadata, root, world.image), remarks)
     is_early = stage is Stage.LOCAL and _wants_addresses(prepared, found.metadata)
     if is_early and before.instance_id == found.metadata.instance_id:
         metadata = with_own_addresses(found.metadata, before)
-        prepared = prepare(user_data, read_facts(metadata, root), remarks)
+        prepared = prepare(user_data, read_facts(metadata, root, world.image), remarks)
     order = Order(
         # The first run of two does not know all that the document will say in the end.
         (lambda _: prepared.plan.actions) if is_early else prepared.actions,

@@ -6,13 +6,19 @@ import contextlib
 import json
 import os
 import posixpath
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import fields
 from pathlib import Path
 
+from cloud_config.planning.authorities import BUNDLE, without_ours
 from cloud_config.planning.facts import Facts
 from cloud_config.planning.metadata import Metadata, address
 from cloud_config.state.paths import RUN
+from hostio.files.guardedtree import ReadableTree
 from osmodel.faults import HostFailure, InvalidInput
+
+Image = Callable[[], AbstractContextManager[ReadableTree]]
 
 METADATA = RUN / "metadata.json"
 _UNITS = (
@@ -28,11 +34,16 @@ _LINKED = ("home", "opt", "root", "srv")
 _LONGEST = 1 << 20  # bytes of a file that is read whole
 
 
-def read_facts(metadata: Metadata, root: Path = Path("/")) -> Facts:
+def read_facts(metadata: Metadata, root: Path = Path("/"), image: Image | None = None) -> Facts:
     """The facts of the machine whose files are below ``root``.
 
     What is missing is empty: a plan can be made on another machine than the
     one it is for.
+
+    Args:
+        metadata: what its platform says.
+        root: of its files.
+        image: opens the image's own files, without this machine's changes.
 
     Raises:
         HostFailure: a file is there but cannot be read.
@@ -47,8 +58,18 @@ def read_facts(metadata: Metadata, root: Path = Path("/")) -> Facts:
         update_conf=_text(root / "etc/coreos/update.conf"),
         update_conf_default=_text(root / "usr/share/coreos/update.conf"),
         environment=_text(root / "etc/environment"),
+        image_bundle=_image_bundle(root, image),
         metadata=metadata,
     )
+
+
+def _image_bundle(root: Path, image: Image | None) -> str:
+    """The image's certificates; those in force, without ours, where it takes root to see them."""
+    if image is not None:
+        with contextlib.suppress(HostFailure), image() as files:
+            content = files.read(BUNDLE, _LONGEST)
+            return (content or b"").decode(errors="surrogateescape")
+    return without_ours(_text(root / BUNDLE.lstrip("/")))
 
 
 def read_metadata(path: Path = METADATA) -> Metadata:
@@ -69,8 +90,10 @@ def given_metadata(path: Path) -> Metadata:
         UntrustedData: it is no JSON object of that form.
         HostFailure: it cannot be read.
     """
-    if not path.exists():
-        raise InvalidInput(f"{path}: no such file")
+    try:
+        path.stat()
+    except OSError as error:
+        raise InvalidInput(f"{path}: {error.strerror}") from error
     text = _text(path)
     metadata = Metadata.from_json(text)
     known = {item.name for item in fields(Metadata)}

@@ -80,7 +80,7 @@ def order_of(data: bytes, source: str | None, world: ApplyWorld, *, instance_id:
         UntrustedData: the metadata of this boot is damaged.
     """
     before = stored_instance(world)
-    facts = read_facts(read_metadata())
+    facts = read_facts(read_metadata(), image=world.image)
     prepared = prepare(data, facts)
     return Order(
         prepared.actions,

@@ -149,7 +149,14 @@ def source_file(flags: Mapping[str, str]) -> str:
         for name, below in places
         if flags.get(name)
     ]
-    return next((name for name in named if Path(name).exists()), named[0] if named else "")
+    return next(filter(_exists, named), named[0] if named else "")
+
+
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except OSError:  # no name that a file can have
+        return False
 
 
 def _with_source(flags: Mapping[str, str], world: CompatibleWorld) -> int:

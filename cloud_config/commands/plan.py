@@ -32,6 +32,7 @@ from cloud_config.planning.plan import frequency
 from cloud_config.planning.record import Record
 from cloud_config.prepare import prepare
 from cloud_config.state.paths import RECORD
+from hostio.files.imagelayer import image_layer
 from osmodel.faults import UntrustedData
 
 _FAILED = 1
@@ -81,7 +82,8 @@ def run(options: argparse.Namespace) -> int:
         UntrustedData: the metadata is none.
     """
     given = options.metadata
-    facts = read_facts(read_metadata() if given is None else given_metadata(given))
+    metadata = read_metadata() if given is None else given_metadata(given)
+    facts = read_facts(metadata, image=image_layer)
     record, remarks = _record(options.record)
     prepared = prepare(user_data(options.file), facts, remarks)
     findings = in_order(prepared.findings)

@@ -7,6 +7,11 @@ from typing import Any
 
 from cloud_config.document import contents, places
 from cloud_config.document.budget import Budget, BudgetError
+from cloud_config.document.certificates import (
+    Certificate,
+    NoCertificateError,
+    read_certificates,
+)
 from cloud_config.document.checked import Checked, Table
 from cloud_config.document.checking import Checker
 from cloud_config.document.findings import Level
@@ -54,6 +59,7 @@ def build(table: Table, checker: Checker, budget: Budget) -> Document:
         network=tuple(_named(unit) for unit in network.groups("units")) if network else (),
         quadlets=tuple(_named(unit) for unit in podman.groups("quadlets")) if podman else (),
         filesystems=_filesystems(storage, checker) if storage else (),
+        authorities=_authorities(table.group("ca_certs"), checker),
     )
 
 
@@ -209,4 +215,19 @@ def _filesystems(table: Table, checker: Checker) -> tuple[Filesystem, ...]:
         found.append(
             Filesystem(item.text("device"), item.line, kind, label, where, item.texts("options"))
         )
+    return tuple(found)
+
+
+def _authorities(table: Table | None, checker: Checker) -> tuple[Certificate, ...]:
+    if table is None:
+        return ()
+    if table.flag("remove_defaults"):
+        message = "remove_defaults is not done: the image's own authorities stay"
+        checker.note(table.lines["remove_defaults"], Level.ERROR, message)
+    found: list[Certificate] = []
+    for number, item in enumerate(table.items("trusted")):
+        try:
+            found += read_certificates(item.text)
+        except NoCertificateError as error:
+            checker.note(item.line, Level.ERROR, f"trusted[{number}] of ca_certs {error}")
     return tuple(found)

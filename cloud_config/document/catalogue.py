@@ -172,6 +172,13 @@ STORAGE: Final = Fields(
     )
 )
 
+CA_CERTS: Final = Fields(
+    keys=(
+        Key("trusted", Items(TEXT), "Certificates in PEM, besides those of the image."),
+        Key("remove_defaults", FLAG, "Only false: the image's own authorities stay."),
+    ),
+)
+
 DOCUMENT: Final = Fields(
     keys=(
         Key(
@@ -190,6 +197,7 @@ DOCUMENT: Final = Fields(
             choice("localhost"),
             "localhost: /etc/hosts names the machine itself.",
         ),
+        Key("ca_certs", CA_CERTS, "Authorities whose certificates count."),
         Key("coreos", COREOS, "Units, updates and the programs of a cluster."),
         Key(
             "timezone",

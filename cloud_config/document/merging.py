@@ -32,6 +32,7 @@ def _joined(first: Document, second: Document) -> Document:
         network=first.network + second.network,
         quadlets=first.quadlets + second.quadlets,
         filesystems=first.filesystems + second.filesystems,
+        authorities=first.authorities + second.authorities,
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from cloud_config.document.certificates import Certificate
 from cloud_config.document.users import User
 
 
@@ -132,3 +133,4 @@ class Document:
     network: tuple[NamedText, ...] = ()
     quadlets: tuple[NamedText, ...] = ()
     filesystems: tuple[Filesystem, ...] = ()
+    authorities: tuple[Certificate, ...] = ()

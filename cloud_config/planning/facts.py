@@ -21,6 +21,7 @@ class Facts:
         update_conf: text of /etc/coreos/update.conf, empty if there is none.
         update_conf_default: text of /usr/share/coreos/update.conf.
         environment: text of /etc/environment.
+        image_bundle: text of the certificates that the image trusts.
         metadata: what the platform says.
     """
 
@@ -31,6 +32,7 @@ class Facts:
     update_conf: str = ""
     update_conf_default: str = ""
     environment: str = ""
+    image_bundle: str = field(default="", repr=False)
     metadata: Metadata = field(default_factory=Metadata)
 
     def with_units(self, names: Iterable[str]) -> Facts:

@@ -26,6 +26,7 @@ from cloud_config.planning.actions import (
     SetHostname,
     SetTimezone,
 )
+from cloud_config.planning.authorities import authorities
 from cloud_config.planning.etcd import etcd2
 from cloud_config.planning.facts import Facts
 from cloud_config.planning.files import (
@@ -125,6 +126,7 @@ def _files_and_units(document: Document, facts: Facts) -> Share:
             network(document.network),
             platform_network(facts.metadata.interfaces),
             units(coreos.units, facts),
+            authorities(document.authorities, facts.image_bundle),
             written(document.write_files),
             oem_release(options("oem", coreos.oem)),
             settings(

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from cloud_config.bootsteps import NETWORK_UNIT, BootWorld, run
+from cloud_config.document.certificates import read_certificates
+from cloud_config.planning.authorities import BUNDLE
 from cloud_config.planning.metadata import Metadata
 from cloud_config.sources.choosing import Stage
 from cloud_config.sources.platforms import Platform
@@ -15,11 +17,13 @@ from cloud_config.sources.settings import Settings
 from cloud_config.state.report import Progress, Report
 from hostio.system.runner import Command
 from osmodel.faults import HostFailure
+from tests.checkout import ROOT
 from tests.fakes.cloudmachine import CloudMachine
 from tests.fakes.media import RamMedia
 from tests.fakes.metadata.platforms import KEY, Azure, Ec2, ovf_environment
 from tests.fakes.metadata.service import MetadataServer, serving
 from tests.fakes.ramfile import RamFile
+from tests.fakes.ramtree import Leaf
 from tests.fakes.runner import ScriptedRunner, failing
 from tests.fakes.sourceworld import firmware, source_world
 from tests.unit.cloud_config.sources.test_choosing import MACHINES
@@ -115,6 +119,21 @@ def test_a_medium_configures_the_machine_before_its_network(start: Start) -> Non
     assert not start.queued
     assert (start.report.stage, start.report.source) == (Progress.DONE, "nocloud")
     assert start.said.instance_id == "i-1"
+
+
+def test_authorities_come_after_those_of_the_image(start: Start) -> None:
+    (start.root / "etc/ssl/certs").mkdir(parents=True)
+    (start.root / "etc/ssl/certs/ca-certificates.crt").write_text("not asked\n")
+    start.machine.image.leaves[BUNDLE] = Leaf(content=b"-- image --\n")
+    certificate = read_certificates((ROOT / "docs/usage/cloud-config.md").read_text())[0]
+    lines = "".join(f"    {line}\n" for line in certificate.pem.splitlines())
+    text = f"#cloud-config\nca_certs:\n  trusted:\n  - |\n{lines}"
+    start.insert("seed", user_data=text.encode(), meta_data=b"")
+    start.run(Stage.LOCAL)
+    assert not start.report.errors
+    found = start.files[BUNDLE].decode()
+    assert found.startswith("-- image --\n")
+    assert found.endswith(certificate.pem)
 
 
 def test_the_network_stage_does_the_same_again_without_harm(start: Start) -> None:

@@ -151,7 +151,7 @@ def test_metadata_that_are_none_are_refused(user_data: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "no such file"),
+        (None, "No such file or directory"),
         ('{"private_ip": "10.0.0.1"}', "private_ip: unknown key"),
         ('{"private_ipv4": "10.0.0"}', "private_ipv4: '10.0.0' is no address"),
         ('{"public_ipv6": "10.0.0.1"}', "public_ipv6: '10.0.0.1' is no address"),
