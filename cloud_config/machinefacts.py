@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import posixpath
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import fields
 from pathlib import Path
 
+from cloud_config.document.jsontext import parsed
 from cloud_config.planning.authorities import BUNDLE, without_ours
 from cloud_config.planning.facts import Facts
 from cloud_config.planning.metadata import Metadata, address
@@ -97,7 +97,7 @@ def given_metadata(path: Path) -> Metadata:
     text = _text(path)
     metadata = Metadata.from_json(text)
     known = {item.name for item in fields(Metadata)}
-    for key in sorted(set(json.loads(text)) - known):
+    for key in sorted(set(parsed(text)) - known):
         raise InvalidInput(f"{path}: {key}: unknown key", hint=f"known: {', '.join(sorted(known))}")
     for name, found in metadata.addresses.items():
         if not address(found, 4 if name.endswith("4") else 6):

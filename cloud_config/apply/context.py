@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 
 from cloud_config.apply.world import ApplyWorld
+from cloud_config.document.jsontext import parsed
 from cloud_config.planning.record import Record
 from cloud_config.state.report import Outcome
 from hostio.files.statefiles import TextFile
@@ -47,7 +48,7 @@ class Context:
             UntrustedData: what it left is damaged.
         """
         try:
-            left = json.loads(self.world.pending.read() or "{}")
+            left = parsed(self.world.pending.read() or "{}")
             self.changed |= {str(origin) for origin in left.get("changed", ())}
             self.is_stale = self.is_stale or bool(left.get("is_stale"))
         except (ValueError, AttributeError, TypeError) as error:

@@ -11,7 +11,6 @@ Flatcar's initialize/user_data.go.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,6 +18,7 @@ from enum import StrEnum
 from cloud_config.document.budget import MAX_BYTES, Budget, BudgetError
 from cloud_config.document.contents import unpacked
 from cloud_config.document.findings import Finding, Level
+from cloud_config.document.jsontext import parsed
 from cloud_config.document.multipart import UnreadableError, leaves
 from cloud_config.document.showing import shown
 
@@ -168,7 +168,7 @@ def is_ignition(data: bytes) -> bool:
     if not data.lstrip().startswith(b"{"):
         return False
     try:
-        top = json.loads(data)
-    except (ValueError, RecursionError):
+        top = parsed(data)
+    except ValueError:
         return False
     return isinstance(top, dict) and ("ignition" in top or "ignitionVersion" in top)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from cloud_config.document.jsontext import parsed
 from osmodel.faults import UntrustedData
 
 ADDRESSES = ("public_ipv4", "private_ipv4", "public_ipv6", "private_ipv6")
@@ -89,7 +90,7 @@ class Metadata:
             UntrustedData: something else.
         """
         try:
-            table = json.loads(text)
+            table = parsed(text)
             keys = tuple(str(key) for key in table.pop("public_keys", ()))
             interfaces = tuple(map(_interface, table.pop("interfaces", ())))
             known = {item.name for item in fields(cls)}

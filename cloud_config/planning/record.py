@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
+from cloud_config.document.jsontext import parsed
 from osmodel.faults import UntrustedData
 
 FORMAT = 1
@@ -125,7 +126,7 @@ class Record:
             UntrustedData: something else.
         """
         try:
-            table = json.loads(text)
+            table = parsed(text)
             if table["format"] != FORMAT:
                 raise UntrustedData(f"record of format {table['format']!r}, expected {FORMAT}")
             return cls(

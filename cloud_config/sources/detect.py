@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from cloud_config.document.jsontext import parsed
 from cloud_config.planning.metadata import Metadata
 from cloud_config.sources.jsonpath import items_at, text_at
 from cloud_config.sources.platforms import Firmware
@@ -76,7 +76,7 @@ def own_addresses(runner: Runner) -> Metadata:
     it from both sides: each stands in for the other.
     """
     try:
-        links = json.loads(runner.run(Command(_IP, timeout=30)))
+        links = parsed(runner.run(Command(_IP, timeout=30)))
     except (HostFailure, ValueError):
         return Metadata()
     found: dict[str, str] = {}

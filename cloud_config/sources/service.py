@@ -11,10 +11,10 @@ service is unreachable comes up late once, not once per item.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from cloud_config.document.jsontext import parsed
 from hostio.net.fetch import shown
 from hostio.net.plainhttp import Http, HttpRequest, HttpResponse
 from hostio.system.clock import Clock
@@ -120,8 +120,8 @@ def parsed_object(content: bytes, where: str) -> Mapping[str, object]:
         UntrustedData: it is something else.
     """
     try:
-        table = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        table = parsed(content)
+    except ValueError as error:
         raise UntrustedData(f"{shown(where)}: not JSON") from error
     if not isinstance(table, dict):
         raise UntrustedData(f"{shown(where)}: not a JSON object")

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from cloud_config.document.findings import Finding, Level
+from cloud_config.document.jsontext import parsed
 from osmodel.faults import UntrustedData
 
 
@@ -105,7 +106,7 @@ class Report:
             UntrustedData: something else.
         """
         try:
-            table = json.loads(text)
+            table = parsed(text)
             return cls(
                 Progress(table["stage"]),
                 str(table["instance_id"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
+from cloud_config.document.jsontext import parsed
 from osmodel.faults import UntrustedData
 
 
@@ -33,7 +34,7 @@ class Instance:
             UntrustedData: something else.
         """
         try:
-            table = json.loads(text)
+            table = parsed(text)
             has_user_data = table["has_user_data"] is True
             return cls(str(table["instance_id"]), str(table["source"]), has_user_data)
         except (ValueError, KeyError, TypeError) as error:

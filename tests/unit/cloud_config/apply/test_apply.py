@@ -489,6 +489,30 @@ def test_a_damaged_record_is_told_and_replaced(machine: CloudMachine) -> None:
     assert not machine.apply(HOSTS).errors
 
 
+DAMAGED = [
+    "",
+    "{",
+    "[]",
+    "3",
+    '{"format": 2}',
+    "[" * 100_000,
+    '{"changed": 3}',
+    "\ufffd",
+    "9" * 5000,
+]
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_a_damaged_file_of_the_state_never_ends_a_run(machine: CloudMachine, text: str) -> None:
+    machine.record.text = machine.instance.text = machine.pending.text = text
+    machine.status.text = text
+    machine.apply(HOSTS)
+    assert machine.tree.leaves["/etc/hosts"].content == HOSTS.content
+    report = machine.apply(HOSTS)
+    assert not report.errors
+    assert Report.from_json(machine.status.text or "") == report
+
+
 def test_a_machine_without_a_platform_has_an_instance_of_its_own(machine: CloudMachine) -> None:
     machine.apply(HOSTS, instance="")
     assert json.loads(machine.instance.text or "")["instance_id"] == (

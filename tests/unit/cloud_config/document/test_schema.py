@@ -73,7 +73,7 @@ def test_what_the_schema_refuses_the_reader_has_a_finding_for(document: dict[str
 BEYOND = (
     "cannot be decoded", "read-only", "not absolute", "not below", "deprecated", "discovery URL",
     "crypt(3)", "no suffix", "does not end in .conf", "has no ", "label ", "private key",
-    "zero byte", "a line of ssh_authorized_keys",
+    "zero byte", "a line of ssh_authorized_keys", "of ca_certs", "remove_defaults",
 )  # fmt: skip
 """What a schema cannot say, or says of an empty value otherwise."""
 
