@@ -77,7 +77,7 @@ def _escaped(text: str) -> str:
     if not text:
         return "-"
     made = []
-    for place, byte in enumerate(text.encode()):
+    for place, byte in enumerate(text.encode(errors="surrogatepass")):
         character = chr(byte)
         if character == "/":
             made.append("-")
