@@ -12,7 +12,6 @@ from hostio.files.dropins import Severity
 from hostio.system.signals import terminated_by_signal
 from osmodel.faults import InvalidInput
 from update_engine import output
-from update_engine.core.preflight import Blocked
 from update_engine.settings import Configuration
 from update_engine.world import EngineWorld
 
@@ -103,7 +102,8 @@ def _source(call: Call) -> Source:
 
 
 def _rollback(call: Call) -> int:
-    from update_engine.rollback import roll_back_now  # noqa: PLC0415 - verbs load what they need
+    from update_engine.core.preflight import Blocked  # noqa: PLC0415 - verbs load what they need
+    from update_engine.rollback import roll_back_now  # noqa: PLC0415 - as above
     from update_engine.worker import Ending, Result  # noqa: PLC0415 - as above
 
     decision = roll_back_now(call.world)

@@ -12,25 +12,24 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from hostio.disk.esp import Esp
-from hostio.disk.systemdisk import SystemDisk
-from hostio.files.dropins import Problem
-from hostio.files.statefiles import Archive, TextFile
-from hostio.net.fetch import ByteStream
-from hostio.system.clock import Clock
-from hostio.system.power import Power
-from hostio.system.runner import Runner
 from osmodel.faults import Fault, HostFailure
-from osmodel.hostidentity import HostIdentity
-from update_engine.settings import Settings
-from update_engine.store import Store
 
-if TYPE_CHECKING:  # slow to import, and status needs none of them
+if TYPE_CHECKING:  # only names of types: status, asked often, loads none of it
+    from hostio.disk.esp import Esp
+    from hostio.disk.systemdisk import SystemDisk
+    from hostio.files.dropins import Problem
+    from hostio.files.statefiles import Archive, TextFile
+    from hostio.net.fetch import ByteStream
+    from hostio.system.clock import Clock
+    from hostio.system.power import Power
+    from hostio.system.runner import Runner
+    from osmodel.hostidentity import HostIdentity
     from osmodel.repository import Offer, OfferedPayload
     from update_engine.bootcontrol.port import BootControl
     from update_engine.firmware import Firmware
     from update_engine.repository.keys import Trust
-
+    from update_engine.settings import Settings
+    from update_engine.store import Store
 
 _log = logging.getLogger(__name__)
 

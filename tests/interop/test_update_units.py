@@ -151,7 +151,13 @@ def test_more_patience_is_had_where_a_network_is_known(tmp_path: Path) -> None:
     assert "--timeout=60" in (tmp_path / "asked").read_text()
 
 
-def test_an_engine_that_does_not_answer_is_a_bad_sign(tmp_path: Path) -> None:
-    check("30-update-engine", tmp_path, busctl="exit 0")
-    with pytest.raises(HostFailure, match="does not answer"):
-        check("30-update-engine", tmp_path, busctl="exit 1")
+def test_an_engine_that_cannot_be_called_is_a_bad_sign(tmp_path: Path) -> None:
+    listed = "echo com.coreos.update1 - - - '(activatable)' -"
+    check("30-update-engine", tmp_path, busctl=listed)
+    for busctl in ("exit 1", "echo com.coreos.update10 - -", "true"):
+        with pytest.raises(HostFailure, match="cannot be called"):
+            check("30-update-engine", tmp_path, busctl=busctl)
+
+
+def test_no_check_starts_the_engine_just_to_see_it_start() -> None:
+    assert not [path.name for path in CHECKS.iterdir() if "busctl call" in path.read_text()]
