@@ -161,3 +161,28 @@ def test_an_engine_that_cannot_be_called_is_a_bad_sign(tmp_path: Path) -> None:
 
 def test_no_check_starts_the_engine_just_to_see_it_start() -> None:
     assert not [path.name for path in CHECKS.iterdir() if "busctl call" in path.read_text()]
+
+
+EXPOSURE = {  # of systemd-analyze: 0 is a closed box, 10 is everything
+    "update-engine-run.service": 3.2,
+    "update-engine-bless.service": 3.0,
+    "update-engine-stable.service": 3.0,
+    "update-engine-end.service": 3.0,
+    "update-engine-deadline.service": 4.2,
+    "update-engine.service": 3.0,
+}
+
+
+@needs_systemd
+@pytest.mark.parametrize("unit", EXPOSURE)
+def test_a_unit_can_do_little_beside_its_work(unit: str) -> None:
+    argv = ["systemd-analyze", "security", "--offline=yes", "--no-pager", str(UNITS / unit)]
+    said = RUNNER.run(Command(["/bin/sh", "-c", f"{' '.join(argv)} || true"])).decode()
+    figure = said.rpartition("Overall exposure level for ")[2].split()[1]
+    assert float(figure) <= EXPOSURE[unit], said
+
+
+def test_only_the_health_checks_run_unconfined() -> None:
+    """They are programs of the operator as well, and may need anything."""
+    ours = {path.name for path in UNITS.glob("update-engine*.service")}
+    assert ours - EXPOSURE.keys() == {"update-engine-health.service"}
