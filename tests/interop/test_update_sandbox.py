@@ -35,13 +35,13 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from hostio.disk.blockdev import FileBlockDevice
 from hostio.files.preallocated import PreallocatedFile
-from hostio.files.statefiles import locked
+from hostio.files.lock import locked
 from hostio.system.runner import Command, LocalRunner
 device, run = sys.argv[2], LocalRunner().run
 esp = Path("/run/update-engine/esp")
 
 def lock():
-    with locked(Path("/run/update-engine/lock")):
+    with locked(Path("/run/update-engine/lock"), busy="busy"):
         pass
 
 def state():
