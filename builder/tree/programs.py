@@ -10,13 +10,14 @@ from pathlib import Path
 
 from builder.tree import overlaytree
 
-PACKAGES = ("osmodel", "hostio", "update_engine", "cloud_config")
+PACKAGES = ("osmodel", "hostio", "update_engine", "locksmith", "cloud_config")
 HOME = Path("usr/lib/twinkeel/python")
 SOURCES = Path(__file__).resolve().parents[2]
 LAUNCHERS = {
     "usr/bin/cloud-config": "cloud_config.cli:main",
     "usr/bin/coreos-cloudinit": "cloud_config.cli:coreos_cloudinit",
     "usr/lib/cloud-config/boot-step": "cloud_config.bootsteps:main",
+    "usr/bin/locksmithctl": "locksmith.cli:main",
     "usr/bin/update-ctl": "update_engine.cli:main",
     "usr/bin/update_engine_client": "update_engine.client:main",
     "usr/lib/update-engine/update-engine": "update_engine.service:main",

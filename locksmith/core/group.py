@@ -20,6 +20,8 @@ from locksmith.core.semaphore import Semaphore
 from osmodel.faults import UntrustedData
 from osmodel.keyvalue import Delete, Outcome, Put, Range, Transaction, Unchanged
 
+_SETTLING = 3  # further tries to find out what became of a change
+
 
 @dataclass(slots=True)
 class Patience:
@@ -91,7 +93,8 @@ def change(keys: GroupKeys, edit: Edit, *extra: Put, tries: int = 0) -> Flow[Gro
         edit: returns the values to be; must change nothing that is there already, for
             it is asked again after an answer was lost.
         extra: keys that are put in the same transaction.
-        tries: after which it ends with trouble; 0 for never.
+        tries: after which it ends with trouble; 0 for never. A change that may have been
+            made is read back in any case.
 
     Returns:
         The values as they are then.
@@ -102,7 +105,8 @@ def change(keys: GroupKeys, edit: Edit, *extra: Put, tries: int = 0) -> Flow[Gro
     while True:
         found = read_group(keys, outcome)
         if isinstance(found, Trouble):
-            if tries and patience.attempts + 1 >= tries:
+            settling = _SETTLING if found.unknown else 0
+            if tries and patience.attempts + 1 >= tries + settling:
                 return found
             yield from patience.pause(found.reason)
             outcome = yield from commit(Transaction(reads=wanted))
@@ -156,6 +160,12 @@ def _edited(
         changes.append(Put(keys.rollout, rollouts.encode(after.rollout)))
     if not changes:
         return None
+    if not revisions[0]:
+        # A roll-out without a semaphore would look as if somebody had deleted that.
+        changes = [
+            Put(keys.semaphore, semaphores.encode(after.semaphore)),
+            Put(keys.rollout, rollouts.encode(after.rollout)),
+        ]
     conditions = (
         Unchanged(keys.semaphore, revisions[0]),
         Unchanged(keys.rollout, revisions[1]),
