@@ -37,10 +37,13 @@ def parser() -> argparse.ArgumentParser:
         ("why", "explain the version that runs, and why there is no other"),
         ("rollback", "start the other version at the next reboot"),
         ("config", "print the settings and the file each one comes from"),
+        ("etc", "files of /etc that hide the image's, and whether the image's changed since"),
     ):
         verb = verbs.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         verb.add_argument("--json", action="store_true", help="print one line of JSON")
         verb.add_argument("-v", "--verbose", action="store_true", help="say each step")
+        if name == "etc":
+            verb.add_argument("--all", action="store_true", help="also files of this machine alone")
         if name in ("apply", "rollback"):
             verb.add_argument("--reboot", action="store_true", help="reboot when it is done")
         if name == "apply":

@@ -138,6 +138,13 @@ def _config(call: Call) -> int:
     return output.show_configuration(settings, problems, call.out, as_json=call.options.json)
 
 
+def _etc(call: Call) -> int:
+    from update_engine.etc import show  # noqa: PLC0415 - verbs load what they need
+
+    options = call.options
+    return show(call.world.etc(), call.out, as_json=options.json, everything=options.all)
+
+
 VERBS: dict[str, Callable[[Call], int]] = {
     "status": _status,
     "check": _check,
@@ -146,6 +153,7 @@ VERBS: dict[str, Callable[[Call], int]] = {
     "rollback": _rollback,
     "firmware": _firmware,
     "config": _config,
+    "etc": _etc,
 }
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hostio.disk.esp import Esp
     from hostio.disk.systemdisk import SystemDisk
     from hostio.system.runner import Runner
+    from update_engine.etc import Etc
     from update_engine.firmware import Firmware
 
 STATE = Path("/var/lib/update-engine")
@@ -80,6 +81,7 @@ def local_world(configuration: Configuration | None = None) -> EngineWorld:
             lambda name: VolatileFile(RUN / name),
         ),
         archive=DirectoryArchive(STATE / "failures"),
+        etc=_etc,
         releases=releases,
         reboot_wanted=VolatileFile(Path("/run/reboot-required")),
         is_running=_exists,
@@ -127,6 +129,14 @@ def _this_machine() -> HostIdentity:
         _text_of(Path("/proc/cmdline")),
         _text_of(Path("/proc/sys/kernel/random/boot_id")),
     )
+
+
+def _etc() -> Etc:
+    from hostio.files.etclayers import OverlaidEtc  # noqa: PLC0415 - status looks at no layer
+    from hostio.files.statefiles import DurableFile  # noqa: PLC0415 - as above
+    from update_engine.etc import Etc  # noqa: PLC0415 - as above
+
+    return Etc(OverlaidEtc(), DurableFile(STATE / "etc.json", mode=0o600))
 
 
 def _slot(root_hash: str) -> str:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # only names of types: status, asked often, loads none of it
     from osmodel.hostidentity import HostIdentity
     from osmodel.repository import Offer, OfferedPayload
     from update_engine.bootcontrol.port import BootControl
+    from update_engine.etc import Etc
     from update_engine.firmware import Firmware
     from update_engine.repository.keys import Trust
     from update_engine.settings import Settings
@@ -73,6 +74,7 @@ class EngineWorld:
         firmware: a board's own firmware files; refuses where there are none.
         store: the engine's files.
         archive: records of failed boots.
+        etc: the layers of /etc.
         releases: opens the repository; imports what is slow to import.
         reboot_wanted: ``/run/reboot-required``, for other programs.
         is_running: whether a process exists.
@@ -92,6 +94,7 @@ class EngineWorld:
     firmware: Callable[[], Firmware]
     store: Store
     archive: Archive
+    etc: Callable[[], Etc]
     releases: Callable[[], Releases]
     reboot_wanted: TextFile
     is_running: Callable[[int], bool]

@@ -41,11 +41,13 @@ from tests.fakes.power import RamPower
 from tests.fakes.ramarchive import RamArchive
 from tests.fakes.ramdisk import Power, RamDisk
 from tests.fakes.ramesp import RamEsp
+from tests.fakes.rametc import RamEtc
 from tests.fakes.ramfile import RamFile
 from tests.fakes.ramfirmwarefiles import RamFirmwareFiles
 from tests.fakes.runner import ScriptedRunner, failing
 from tests.fakes.smalluki import small_uki
 from update_engine.boot import steps
+from update_engine.etc import Etc
 from update_engine.firmware import Firmware
 from update_engine.install.sources import FromRepository
 from update_engine.repository.keys import Trust
@@ -207,6 +209,7 @@ class RamSystem:
         )
         self.clock = StoppedClock()
         self.reboot_wanted = RamFile(power=self.power, medium="run")
+        self.etc, self.etc_record = RamEtc(), RamFile()
         self.restarts = RamPower()
         self.firmware = Firmware(Path("/nowhere"), lambda: nullcontext(RamFirmwareFiles({})))
         self.failing_checks: dict[str, str] = {}
@@ -237,6 +240,7 @@ class RamSystem:
             firmware=lambda: self.firmware,
             store=self.store,
             archive=self.archive,
+            etc=lambda: Etc(self.etc, self.etc_record),
             releases=lambda: self.ram_releases,
             reboot_wanted=self.reboot_wanted,
             is_running=lambda pid: pid == 4711,

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from builder.image import erofs
+from hostio.files.etclayers import Kind, OverlaidEtc
 from hostio.system.runner import Command, LocalRunner, Runner
 from hostio.system.syscalls import KernelMounts
 from tests.fakes.machine import RamMachine
@@ -161,3 +162,35 @@ def test_what_was_edited_stays_so_on_every_later_version(
             with (etc / "zz").open("a") as file:
                 file.write("again\n")
             edited["zz"] = read(etc)["zz"]
+
+
+def test_what_is_told_of_etc_is_what_overlayfs_does(
+    images: dict[str, Path], machine: RamMachine, state: Path
+) -> None:
+    upper = machine.paths.root / "var/lib/overlays/etc/upper"
+    layers = OverlaidEtc(upper, machine.paths.root)
+    with running(machine, images["1"], state) as etc:
+        before = layers.image()
+        edit(etc)
+        (etc / "sub/one").unlink()
+        (etc / "sub/two").unlink()
+        (etc / "sub").rmdir()
+        (etc / "sub").mkdir()
+        kinds = {path: entry.kind for path, entry in layers.own().items()}
+        assert kinds == {
+            "/etc/aa": Kind.FILE,
+            "/etc/bb": Kind.FILE,
+            "/etc/cc": Kind.FILE,
+            "/etc/dd": Kind.REMOVED,
+            "/etc/link": Kind.FILE,
+            "/etc/own": Kind.FILE,
+            "/etc/sub": Kind.HIDING,
+        }
+        assert layers.image() == before, "what the image has does not change by edits"
+        assert layers.texts("/etc/aa") == ("aa of 1\n", "aa of 1\nin place\n")
+        first = layers.own()["/etc/aa"].stamp
+        (etc / "aa").touch()
+        assert layers.own()["/etc/aa"].stamp != first
+    with running(machine, images["2"], state):
+        assert layers.image().keys() == {f"/etc/{name}" for name in image_etc("2")}
+        assert layers.own()["/etc/bb"].kind is Kind.FILE

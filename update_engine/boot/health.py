@@ -24,6 +24,7 @@ from osmodel.faults import Fault, HostFailure
 from update_engine.core.enginestate import FailedCheck
 from update_engine.core.entries import KnownEntry, of_root
 from update_engine.core.health import CheckResult, Consequence, Verdict, consequence, verdict
+from update_engine.etc import check_accounts
 from update_engine.world import EngineWorld
 
 _log = logging.getLogger(__name__)
@@ -48,8 +49,8 @@ def examine(world: EngineWorld, checks: Sequence[Path]) -> Consequence:
         HostFailure: as :func:`conclude`.
     """
     ends = world.clock.monotonic() + world.settings.health.deadline_s
-    results: list[CheckResult] = []
-    for check in checks:
+    results = [check_accounts(world.etc())]
+    for check in checks if results[0].passed else ():
         left = ends - world.clock.monotonic()
         results.append(_run(world, check, left))
         _log.info("check=%s passed=%s %s", check.name, results[-1].passed, results[-1].message)

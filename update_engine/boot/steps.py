@@ -85,7 +85,8 @@ def deadline_step(world: EngineWorld) -> int:
 
 def bless_step(world: EngineWorld) -> int:
     """Make the running version good."""
-    from update_engine.boot.bless import bless, record  # noqa: PLC0415 - stable needs none
+    from update_engine import etc  # noqa: PLC0415 - stable needs none
+    from update_engine.boot.bless import bless, record  # noqa: PLC0415 - as above
 
     try:
         with _locked(world):
@@ -97,6 +98,9 @@ def bless_step(world: EngineWorld) -> int:
     _publish(world, Verdict(Health.HEALTHY))
     # From here on the version is good, whatever can be written about it.
     record(world)
+    me, known = world.machine, world.store.state().successes
+    first = all(one.root_hash == me.root_hash for one in known)
+    etc.record(world.etc(), str(me.version), first=first)
     return 0
 
 
