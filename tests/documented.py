@@ -100,6 +100,8 @@ RUNNERS: Mapping[str, str] = {
     "update-ctl check": f"{ON_MACHINE}lifecycle",
     "update-ctl why": f"{ON_MACHINE}lifecycle",
     "update-ctl config": f"{ON_MACHINE}lifecycle",
+    "update-ctl etc": f"{ON_MACHINE}lifecycle",
+    "update-ctl etc [--all]": f"{ON_MACHINE}lifecycle",
     "update-ctl rollback [--reboot]": f"{ON_MACHINE}lifecycle",
     "update-ctl apply --payload FILE": f"{ON_MACHINE}lifecycle",
     "update-ctl apply [--reboot]": f"{ON_MACHINE}lifecycle",

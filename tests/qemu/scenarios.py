@@ -19,6 +19,15 @@ IDENTITY = {
     "host key": "cat /etc/ssh/ssh_host_ed25519_key.pub",
     "kept file": "cat /etc/kept /var/kept /root/kept 2>&1 || true",
 }
+_EDITS = {
+    "edit": "for f in issue systemd/resolved.conf pam.d/su; do echo '# edited' >> /etc/$f; done",
+    "delete": "rm /etc/networks; sync",
+}
+_EDITED = {
+    "edited files": "cd /etc; sha256sum issue systemd/resolved.conf systemd/networkd.conf"
+    " pam.d/su pam.d/common-auth; ls networks 2>&1 || true",
+    "etc": "update-ctl etc --json",
+}
 # The engine's service ends when it has no caller; the health checks call it during the boot.
 _QUIET = "for i in $(seq 90); do pgrep -f '^/usr/bin/python3' > /dev/null || break; sleep 1; done"
 SYSTEM = {
@@ -31,6 +40,9 @@ SYSTEM = {
     "state size": "findmnt --noheadings --bytes --output SIZE /var",
     "journal": "ls /var/log/journal/",
     "network": "ip -brief address",
+    # Of programs: what the kernel says of emulated hardware is QEMU's.
+    "warnings": "journalctl --boot --priority warning --quiet --no-pager --output short"
+    " _TRANSPORT=journal + _TRANSPORT=stdout + _TRANSPORT=syslog",
     # Updates come when the scenario says so, not when the timer does.
     "no timer": "systemctl mask --now --quiet update-engine-run.timer",
     "keep": "for d in /etc /var /root; do echo kept > $d/kept; done; sync",
@@ -74,11 +86,12 @@ def _power_cut_during_update(observed: Observations, guest: Machine) -> None:
 
 
 def _update(observed: Observations, guest: Machine) -> None:
-    observed.record_commands(guest, "before the update", {"check": "update-ctl check --json"})
+    asked = {"check": "update-ctl check --json", **_EDITS, **_EDITED}
+    observed.record_commands(guest, "before the update", asked)
     run_until_reboot(guest, apply_command("--reboot"))
     observed.record_boot("updated", guest.wait_ready())
     observed.record("updated: entries", run_in_guest(guest, "entries"))
-    observed.record_commands(guest, "updated", {**IDENTITY, **STATUS})
+    observed.record_commands(guest, "updated", {**IDENTITY, **STATUS, **_EDITED})
 
 
 def _running_slot_rots(observed: Observations, guest: Machine) -> None:
@@ -90,7 +103,7 @@ def _running_slot_rots(observed: Observations, guest: Machine) -> None:
     observed.record_boot("after the rot", guest.wait_ready())
     observed.record("after the rot: boots", str(guest.starts - before))
     observed.record("after the rot: entries", run_in_guest(guest, "entries"))
-    observed.record_commands(guest, "after the rot", {**IDENTITY, **STATUS})
+    observed.record_commands(guest, "after the rot", {**IDENTITY, **STATUS, **_EDITED})
 
 
 def bad_versions(testbed: Testbed) -> None:

@@ -1,5 +1,6 @@
 """One machine from its first boot through a power cut and an update to bit rot in its slot."""
 
+import json
 import re
 
 from tests.qemu.observations import Observations
@@ -76,6 +77,20 @@ def test_the_kernel_command_line_is_the_one_that_was_signed(lifecycle: Observati
 def test_no_unit_fails(lifecycle: Observations) -> None:
     assert lifecycle.text("first boot: failed units").strip() == ""
     assert lifecycle.text("first boot: system state").strip() == "running"
+
+
+def test_no_program_warns_in_a_healthy_boot(lifecycle: Observations) -> None:
+    assert lifecycle.text("first boot: warnings").strip() == ""
+
+
+def test_files_of_etc_are_the_same_on_every_version(lifecycle: Observations) -> None:
+    before = lifecycle.text("before the update: edited files")
+    assert lifecycle.text("updated: edited files") == before
+    assert lifecycle.text("after the rot: edited files") == before
+    told = json.loads(lifecycle.text("updated: etc"))["entries"]
+    changes = {one["path"]: one["change"] for one in told}
+    assert {changes[f"/etc/{name}"] for name in ("issue", "pam.d/su")} == {"edited"}
+    assert changes["/etc/networks"] == "removed"
 
 
 def test_nothing_runs_that_was_not_asked_for(lifecycle: Observations) -> None:
