@@ -1,4 +1,4 @@
-"""Tell people how far a build is: live on a terminal, plain lines in a log.
+"""Say how far a build is: live on a terminal, plain lines in a log.
 
 Everything goes to standard error; standard output is for results.
 """

@@ -34,7 +34,7 @@ from osmodel.releasemanifest import (
 DISK = "disk.raw"
 QCOW2 = "disk.qcow2"
 IMAGE = ".img"
-"""What people write onto a card; see ``builder.flash``."""
+"""What is written onto a card; see ``builder.flash``."""
 
 Timed = Callable[[str, Callable[[], object]], None]
 
@@ -80,12 +80,12 @@ class Shape:
 
     @property
     def is_board(self) -> bool:
-        """Whether people write it onto a card."""
+        """Whether it is made for a card."""
         return self.disk.platform is Platform.RASPBERRYPI
 
     @property
     def card(self) -> str:
-        """Name of what they write, without the compression's suffix."""
+        """Name of what is written onto a card, without the compression's suffix."""
         return f"{self.name}{IMAGE}"
 
 
@@ -163,7 +163,7 @@ def make(  # noqa: PLR0913 - the inputs of one step
 
 
 def _make_disk(parts: Parts, shape: Shape, runner: Runner, out: Path) -> None:
-    # Copied, not linked: whoever changes a release must not change the cache.
+    # Copied, not linked: a release that is changed must not change the cache.
     for source in (parts.root, parts.verity, parts.uki):
         runner.run(Command(["cp", "--reflink=auto", str(source), str(out / source.name)]))
     # Not a part of the release: it is in the disk.

@@ -46,7 +46,7 @@ class Step:
     """One step, before or after it ran.
 
     Attributes:
-        name: of the step, for people and the cache.
+        name: of the step, for progress and the cache.
         work: a function of a module that fills the empty directory ``out``; it and
             all that its module imports are part of the key.
         inputs: what ``work`` is given, by name: plain values and
@@ -103,7 +103,7 @@ class Steps:
     Attributes:
         cache: of finished steps.
         clock: times them.
-        report: tells people.
+        report: told of progress.
     """
 
     cache: Cache

@@ -63,7 +63,7 @@ def _agreed(world: FlashWorld, image: ImageFile, device: str) -> bool:
     question = f"{device}\nEverything on it will be replaced by {image.path.name}. Type {_YES}: "
     answer = world.ask(question)
     if answer is None:
-        raise InvalidInput("nobody is there to be asked", hint="--yes goes ahead without asking")
+        raise InvalidInput("there is no terminal to ask on", hint="--yes goes ahead without asking")
     return answer.strip().lower() == _YES
 
 

@@ -28,7 +28,7 @@ class Part:
 
     Attributes:
         range: where.
-        sha256: what its content must have, or empty if nobody says.
+        sha256: what its content must have, or empty if that is unknown.
     """
 
     range: Range
@@ -78,7 +78,7 @@ class ImageFile:
             done = 0
             for part in self.parts:
                 for _ in self._read(stream, part.range.start - done):
-                    pass  # what nobody needs
+                    pass  # left out by the map
                 yield part, self._read(stream, part.range.length)
                 done = part.range.end
             # Reading beyond the last part makes the decoder check its own checksum.

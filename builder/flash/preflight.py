@@ -1,7 +1,7 @@
 """Whether a device may be overwritten: a pure decision.
 
-There is no way to force it: whoever wants to overwrite a disk that is in use
-can take it out of use first, and then it is no mistake.
+There is no way to force it: an operator who wants to overwrite a disk that is in
+use can take it out of use first, and then it is no mistake.
 """
 
 from __future__ import annotations

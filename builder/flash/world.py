@@ -19,8 +19,8 @@ class FlashWorld:
 
     Attributes:
         media: knows the disks.
-        open: opens one for writing; refuses while anybody uses it.
-        ask: shows a question and returns the answer, or ``None`` if nobody is there.
+        open: opens one for writing; refuses while it is in use.
+        ask: shows a question and returns the answer, or ``None`` without a terminal.
         clock: times the work.
         report: tells how far it is.
     """

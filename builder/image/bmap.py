@@ -1,7 +1,7 @@
 """Block maps: which blocks of a disk image must be written, with their checksums.
 
-The format is that of bmaptool, which can write our images as well; we read
-other people's maps only if they carry SHA-256 checksums.
+The format is that of bmaptool, which can write our images as well; other
+maps are read only if they carry SHA-256 checksums.
 
 Source: bmaptool 3.9, TransparentLicensing "bmap-file" format, version 2.0.
 """

@@ -1,4 +1,4 @@
-"""The disk image as hypervisors take it and as people download it.
+"""The disk image as hypervisors take it and as it is downloaded.
 
 Both are the same bits for the same disk: clusters of a qcow2 lie in the order of
 the disk, and the number of threads does not change what zstd writes as long as

@@ -1,1 +1,1 @@
-"""Boots built images in QEMU, for people and for the tests."""
+"""Boots built images in QEMU, for users and for the tests."""

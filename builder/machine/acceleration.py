@@ -36,7 +36,7 @@ class Verdict:
 
     Attributes:
         accel: the choice.
-        reason: why, in words for people.
+        reason: why, for the user.
     """
 
     accel: Accel

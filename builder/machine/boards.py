@@ -56,7 +56,7 @@ class Traits:
             devices.
         memory_mib: size of the memory if the board decides it.
         cpus: number of processors if the board decides it.
-        patience: seconds a start may take. An idle host emulates a PC in 40; several times
+        boot_timeout: seconds a boot may take. An idle host emulates a PC in 40; several times
             that was seen on loaded ones, and other processors are slower to emulate.
     """
 
@@ -70,7 +70,7 @@ class Traits:
     device_tree: str = ""
     memory_mib: int | None = None
     cpus: int | None = None
-    patience: float = 1800.0
+    boot_timeout: float = 1800.0
 
     @property
     def is_virtual(self) -> bool:
@@ -101,7 +101,7 @@ TRAITS: Mapping[Board, Traits] = {
         _X86_CPU,
         _X86_KERNEL_ARGS,
         flash=_OVMF,
-        patience=900.0,
+        boot_timeout=900.0,
     ),
     Board.VIRT: Traits(Target("arm64"), _ARM, _VIRT, _ARM_CPU, flash=_AAVMF),
     Board.U_BOOT: Traits(_PI, _ARM, _VIRT, _ARM_CPU, bios=_ARM_U_BOOT),

@@ -97,8 +97,8 @@ class _Session:
                 ready = True
             return report is not None
 
-        patience = self.options.deadline or self.guest.hardware.traits.patience
-        self.guest.wait_for(look, "to be ready", patience)
+        timeout = self.options.deadline or self.guest.hardware.traits.boot_timeout
+        self.guest.wait_for(look, "to be ready", timeout)
         if self.options.exit_when_ready:
             return
         while self.guest.is_running():

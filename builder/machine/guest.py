@@ -123,7 +123,7 @@ class Machine:
             found.extend(filter(None, [self.report()]))
             return bool(found)
 
-        self.wait_for(reported, "to be ready", deadline or self.hardware.traits.patience)
+        self.wait_for(reported, "to be ready", deadline or self.hardware.traits.boot_timeout)
         return found[0]
 
     def wait_for(self, condition: Callable[[], bool], purpose: str, deadline: float) -> None:

@@ -16,7 +16,7 @@ class Event:
     Attributes:
         name: stable, for programs.
         seconds: since the machine was switched on.
-        text: for people.
+        text: for the user.
         facts: for programs.
     """
 

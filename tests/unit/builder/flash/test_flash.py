@@ -201,7 +201,7 @@ def test_a_part_without_checksum_is_still_read_back(tmp_path: Path) -> None:
 
 
 class Table:
-    """One card and whoever sits before it."""
+    """One card and its user."""
 
     def __init__(self, *, answer: str | None = None, card: Medium = CARD) -> None:
         self.card = RamDisk(ROOM)
