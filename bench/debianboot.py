@@ -78,7 +78,7 @@ class Peer:
             repository = draft.with_name(f"{draft.name}-repository")
             remove_tree(repository)
             repository.mkdir()
-            files = self.world.debs.fetch(packages.kernel)
+            files = self.world.debs().fetch(packages.kernel, packages.snapshot)
             own = localrepo.write(repository, packages.suite, files, self.world.runner)
             mirrors = self.world.mirrors()
             signed = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-from builder import imagelocks
-from builder.packages import lockfile, toolstree
-from builder.packages.lock import Lock
+import logging
+
+from builder import imagelocks, supply
+from builder.packages import toolstree
 from builder.packages.sandbox import ToolsTree
+from builder.supply import Tell
 from builder.world import BuildWorld
 
-
-def locked() -> Lock:
-    """The lock of this host's tools.
-
-    Raises:
-        InvalidInput: it is damaged, or for another list of tools.
-    """
-    path, refresh = imagelocks.TOOLS_LOCK, imagelocks.TOOLS_COMMAND
-    found = lockfile.load(path, refresh=refresh)
-    wanted = imagelocks.tools_request(found.architecture).wanted
-    lockfile.check_current(found, wanted, source=path, refresh=refresh)
-    return found
+_log = logging.getLogger(__name__)
 
 
 def is_ready(world: BuildWorld) -> bool:
     """Whether this host has its tools tree."""
-    return toolstree.is_prepared(locked(), world.cache)
+    wanted = imagelocks.for_tools()
+    locks = (wanted.committed(), supply.known(wanted, world))
+    return any(toolstree.is_prepared(lock, world.cache) for lock in locks)
 
 
-def tree(world: BuildWorld) -> ToolsTree:
+def tree(world: BuildWorld, tell: Tell = _log.warning) -> ToolsTree:
     """The tools tree of this host.
+
+    Args:
+        world: ports.
+        tell: told which packages differ from those of the committed lock.
 
     Raises:
         InvalidInput: its packages are gone from the archive.
         HostFailure: it cannot be made.
     """
-    return toolstree.prepared(locked(), world.debs, world.cache, world.runner)
+    wanted = imagelocks.for_tools()
+    # A tree that was made is used as it is, whatever became of its packages.
+    for lock in (wanted.committed(), supply.known(wanted, world)):
+        if toolstree.is_prepared(lock, world.cache):
+            return toolstree.found(lock, world.cache, world.runner)
+    lock = supply.obtained(wanted, world, tell)
+    debs = world.debs(wanted.archives)
+    files = {item: debs.path(item) for item in lock.packages}
+    return toolstree.made(lock, files, world.cache, world.runner)

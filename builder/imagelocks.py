@@ -1,22 +1,21 @@
-"""``build-image lock``: make or refresh a package lock, and say what changed."""
+"""The package locks of images and of the tools: what they are for, and how they are kept fresh."""
 
 from __future__ import annotations
 
 import platform
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from builder import definition
-from builder.packages import lockfile, solving, toolstree
-from builder.packages.lock import Lock, LockedPackage
+from builder import supply
+from builder.definition import Definition
+from builder.packages import lockfile, toolstree
 from builder.packages.solving import Request
+from builder.supply import Wanted
 from builder.world import BuildWorld
 from hostio.files.durable import replace_file
 from osmodel.platforms import Platform
 
 _TOOLS_LOCKS = {"amd64": "tools.lock", "arm64": "tools-arm64.lock"}
-TOOLS_COMMAND = "build-image lock --tools"
 # Debian's names of the architectures that images can be built for.
 DEBIAN_NAMES = {"x86_64": "amd64", "arm64": "arm64"}
 _HOST = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), "amd64")
@@ -27,19 +26,17 @@ def tools_lock(architecture: str) -> Path:
     return Path(__file__).parent / "packages" / _TOOLS_LOCKS[architecture]
 
 
-TOOLS_LOCK = tools_lock(_HOST)
-"""The lock of the tools of this host."""
+def for_tools(architecture: str = _HOST) -> Wanted:
+    """The lock of the tools for hosts of one architecture, Debian's name."""
+    request = Request(architecture, toolstree.PACKAGES)
+    refresh = "build-image lock --tools"
+    return Wanted(f"tools-{architecture}", tools_lock(architecture), request, refresh, {})
 
 
-def tools_request(architecture: str) -> Request:
-    """What the tools tree is solved for."""
-    return Request(architecture, toolstree.PACKAGES)
-
-
-def image_request(image: definition.Definition) -> Request:
-    """What an image is solved for, on the target it was loaded for."""
+def for_image(image: Definition) -> Wanted:
+    """The lock of an image, on the target it was loaded for."""
     on_board = image.target.platform is Platform.RASPBERRYPI
-    return Request(
+    request = Request(
         DEBIAN_NAMES[image.target.architecture],
         image.packages,
         kernel=image.kernel,
@@ -49,10 +46,10 @@ def image_request(image: definition.Definition) -> Request:
         # The stable suite's is too old for boards made since.
         later_firmware=("raspi-firmware",) if on_board else (),
     )
+    return Wanted(f"{image.name}-{image.target.label}", image.lock, request, _command(image), {})
 
 
-def image_command(image: definition.Definition) -> str:
-    """The command that makes the lock of ``image``, for hints."""
+def _command(image: Definition) -> str:
     target = image.target
     command = f"build-image lock {image.directory} --arch {target.architecture}"
     if target.platform is not Platform.UEFI:
@@ -60,8 +57,8 @@ def image_command(image: definition.Definition) -> str:
     return command
 
 
-def refresh(path: Path, request: Request, world: BuildWorld) -> tuple[str, ...]:
-    """Solve ``request`` and write the lock to ``path``.
+def refresh(wanted: Wanted, world: BuildWorld) -> tuple[str, ...]:
+    """Solve a request and write its lock.
 
     Returns:
         One line per package that came, went or changed.
@@ -70,29 +67,39 @@ def refresh(path: Path, request: Request, world: BuildWorld) -> tuple[str, ...]:
         InvalidInput: a package does not exist.
         HostFailure: the archive cannot be read, or its signature is bad.
     """
-    with tempfile.TemporaryDirectory(prefix="twinkeel-lock-") as scratch:
-        found = solving.solve(request, world.mirrors(), world.runner, Path(scratch))
-    before = lockfile.load(path, refresh="build-image lock") if path.exists() else None
-    if before is not None and replace(before, epoch=found.epoch) == found:
-        # The same packages: a newer index alone must not change every bit.
-        return ()
-    path.parent.mkdir(exist_ok=True)
-    replace_file(path, lockfile.to_text(found).encode())
-    return _changes(before, found)
+    with supply.scratch() as scratch:
+        found = supply.solver_of(world, wanted, scratch).solve(wanted.request)
+    path = wanted.lock
+    before = lockfile.load(path, refresh=wanted.refresh) if path.exists() else None
+    if before is not None:
+        # With the same packages a newer index alone must not change every bit.
+        kept = replace(before, snapshot=found.snapshot)
+        if replace(kept, epoch=found.epoch) == found:
+            found = before if before.snapshot else kept
+    if found != before:
+        path.parent.mkdir(exist_ok=True)
+        replace_file(path, lockfile.to_text(found).encode())
+    return supply.changes(before, found)
 
 
-def _changes(before: Lock | None, after: Lock) -> tuple[str, ...]:
-    old = _by_name(before.everything if before else ())
-    new = _by_name(after.everything)
-    lines = []
-    for name in sorted(old.keys() | new.keys()):
-        was, now = old.get(name), new.get(name)
-        if was == now:
-            continue
-        versions = [item.version if item else "none" for item in (was, now)]
-        lines.append(f"{name}: {versions[0]} -> {versions[1]}")
-    return tuple(lines)
+def report(wanted: Wanted, world: BuildWorld) -> tuple[str, ...]:
+    """What speaks for making a lock anew: packages that are gone, and security updates.
 
-
-def _by_name(packages: tuple[LockedPackage, ...]) -> dict[str, LockedPackage]:
-    return {f"{item.name}:{item.architecture}": item for item in packages}
+    Raises:
+        InvalidInput: the lock cannot be used.
+        TransientFailure: a mirror is down.
+        HostFailure: the archive cannot be read, or its signature is bad.
+    """
+    lock = wanted.committed()
+    gone = world.debs(wanted.archives).lacking(lock.everything)
+    with supply.scratch() as scratch:
+        solver = supply.solver_of(world, wanted, scratch)
+        updates = solver.security_updates(wanted.request, lock)
+    locked = {item.name: item.version for item in (*lock.packages, *lock.kernel)}
+    return (
+        *(f"{wanted.name}: gone: {item.name} {item.version}" for item in gone),
+        *(
+            f"{wanted.name}: security: {item.name} {locked[item.name]} -> {item.version}"
+            for item in updates
+        ),
+    )

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder import hosttools, imagelocks
+from builder import hosttools, imagelocks, supply
 from builder.cache import Limits
 from builder.imagesteps import ImageSteps
-from builder.packages import lockfile
 from builder.packages.emulation import Emulation
+from builder.packages.lock import Lock
 from builder.packages.sandbox import ToolsTree
 from builder.progress import Report
 from builder.releasesteps import ReleaseSteps
 from builder.request import BuildRequest
 from builder.steps import Step, Steps
+from builder.supply import Wanted
 from builder.treesteps import TreeSteps
 from builder.world import BuildWorld
 from osmodel.faults import HostFailure, InvalidInput
@@ -99,32 +100,36 @@ def _until(steps: Sequence[Step], last: str) -> Sequence[Step]:
 def _steps(
     request: BuildRequest, world: BuildWorld, runner: Steps, *, download: bool
 ) -> Sequence[Step]:
-    image = request.image
-    refresh = imagelocks.image_command(image)
-    locked = lockfile.load(image.lock, refresh=refresh)
-    wanted = imagelocks.image_request(image)
-    lockfile.check_current(
-        locked, wanted.wanted, source=image.lock, refresh=refresh, sections=wanted.sections
-    )
+    wanted = imagelocks.for_image(request.image)
+    lock = supply.known(wanted, world)
     tools = _tools(world, runner)
-    debs = world.debs
-    files = {item: debs.path(item) for item in locked.everything}
-    if download and not all(path.is_file() for path in files.values()):
-
-        def tell(done: int, total: int) -> None:
-            runner.report.note(f"{done >> 20} of {total >> 20} MiB")
-
-        runner.timed("packages", lambda: debs.fetch(locked.everything, tell))
+    debs = world.debs(wanted.archives)
+    if download and not debs.holds(lock.everything):
+        lock = _fetched(wanted, world, runner)
+    files = {item: debs.path(item) for item in lock.everything}
     emulation = Emulation(tools, world.formats, world.cache.directory / "emulation")
-    images = ImageSteps(TreeSteps(request, locked, files, emulation, runner))
+    images = ImageSteps(TreeSteps(request, lock, files, emulation, runner))
     return ReleaseSteps(images, world.cache.directory / "chunks").all
+
+
+def _fetched(wanted: Wanted, world: BuildWorld, runner: Steps) -> Lock:
+    found: list[Lock] = []
+
+    def note(done: int, total: int) -> None:
+        runner.report.note(f"{done >> 20} of {total >> 20} MiB")
+
+    def fetch() -> None:
+        found.append(supply.obtained(wanted, world, runner.report.tell, note))
+
+    runner.timed("packages", fetch)
+    return found[0]
 
 
 def _tools(world: BuildWorld, runner: Steps) -> ToolsTree:
     made: list[ToolsTree] = []
 
     def make() -> None:
-        made.append(hosttools.tree(world))
+        made.append(hosttools.tree(world, runner.report.tell))
 
     if hosttools.is_ready(world):
         make()

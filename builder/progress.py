@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Protocol, TextIO
 
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
 
 
@@ -24,11 +25,15 @@ class Report(Protocol):
     """Port for progress; the fake is ``tests.fakes.report``."""
 
     def begin(self, step: str) -> None:
-        """A step starts; only one runs at a time."""
+        """A step starts; it may consist of others."""
         ...
 
     def note(self, text: str) -> None:
         """What the running step is at."""
+        ...
+
+    def tell(self, text: str) -> None:
+        """A line that the user must not miss."""
         ...
 
     def end(self, step: str, seconds: float, outcome: Outcome) -> None:
@@ -48,6 +53,11 @@ class PlainReport:
     def note(self, text: str) -> None:
         """See :meth:`Report.note`: too much for a log."""
 
+    def tell(self, text: str) -> None:
+        """See :meth:`Report.tell`."""
+        self._stream.write(f"{text}\n")
+        self._stream.flush()
+
     def end(self, step: str, seconds: float, outcome: Outcome) -> None:
         """See :meth:`Report.end`."""
         self._stream.write(f"{line(step, seconds, outcome)}\n")
@@ -55,27 +65,36 @@ class PlainReport:
 
 
 class LiveReport:
-    """A spinner with the running step; finished ones scroll up above it."""
+    """A spinner with the innermost running step; finished ones scroll up above it."""
 
     def __init__(self, stream: TextIO) -> None:
         self._console = Console(file=stream, highlight=False)
         self._status: Status | None = None
-        self._step = ""
+        self._running: list[str] = []
 
     def begin(self, step: str) -> None:
         """See :meth:`Report.begin`."""
-        self._step = step
-        self._status = self._console.status(step)
-        self._status.start()
+        self._running.append(step)
+        if self._status is None:
+            self._status = self._console.status(step)
+            self._status.start()
+        self._status.update(step)
 
     def note(self, text: str) -> None:
         """See :meth:`Report.note`."""
         if self._status is not None:
-            self._status.update(f"{self._step}  [dim]{text}[/dim]")
+            self._status.update(f"{escape(self._running[-1])}  [dim]{escape(text)}[/dim]")
+
+    def tell(self, text: str) -> None:
+        """See :meth:`Report.tell`."""
+        self._console.print(escape(text), soft_wrap=True)
 
     def end(self, step: str, seconds: float, outcome: Outcome) -> None:
         """See :meth:`Report.end`."""
-        if self._status is not None:
+        self._running.pop()
+        if self._status is not None and self._running:
+            self._status.update(self._running[-1])
+        elif self._status is not None:
             self._status.stop()
             self._status = None
         colour = {Outcome.DONE: "green", Outcome.CACHED: "dim", Outcome.FAILED: "red"}[outcome]

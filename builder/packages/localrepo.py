@@ -1,7 +1,7 @@
-"""A package repository of exactly the locked files, for mmdebstrap.
+"""A package repository of exactly the given files, for mmdebstrap and apt.
 
-mmdebstrap installs from repositories, not from files. A flat repository of
-nothing but the locked .deb files leaves it no choice of versions.
+Both install from repositories, not from files. A flat repository of nothing but
+these .deb files leaves them no choice of versions.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import quote
 
 from builder.packages.lock import LockedPackage
 from hostio.system.runner import Command, Runner
@@ -22,18 +23,33 @@ def write(directory: Path, suite: str, files: Mapping[LockedPackage, Path], runn
     stricter than a signature on an index.
 
     Args:
-        directory: empty; must stay until mmdebstrap ends.
+        directory: empty, on the file system of the files; must stay until they
+            were installed.
         suite: what the repository calls itself; mmdebstrap looks for the
             essential packages of a suite by its name.
         files: the .deb file of each package.
         runner: runs dpkg-deb.
     """
+    for package, file in files.items():
+        (directory / _name(package)).hardlink_to(file)
+    write_index(directory, suite, files, runner)
+    return f"deb [trusted=yes] {address(directory)} ./"
+
+
+def address(directory: Path) -> str:
+    """The address of such a repository."""
+    return f"copy://{quote(str(directory))}"
+
+
+def write_index(
+    directory: Path, suite: str, files: Mapping[LockedPackage, Path], runner: Runner
+) -> None:
+    """Write the index of the repository alone: enough to find a solution; see :func:`write`."""
 
     def stanza(package: LockedPackage) -> str:
-        (directory / package.file_name).hardlink_to(files[package])
         control = runner.run(Command(["dpkg-deb", "--field", str(files[package])])).decode()
         return (
-            f"{control.rstrip()}\nFilename: ./{package.file_name}\n"
+            f"{control.rstrip()}\nFilename: ./{_name(package)}\n"
             f"Size: {package.size}\nSHA256: {package.sha256}\n"
         )
 
@@ -45,4 +61,8 @@ def write(directory: Path, suite: str, files: Mapping[LockedPackage, Path], runn
     (directory / "Release").write_text(
         f"Suite: {suite}\nCodename: {suite}\nSHA256:\n {digest} {len(index)} Packages\n"
     )
-    return f"deb [trusted=yes] copy://{directory} ./"
+
+
+def _name(package: LockedPackage) -> str:
+    # Files of several archives may have one name.
+    return f"{package.sha256}.deb"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from builder.packages.lock import Lock, LockedPackage
@@ -61,8 +62,12 @@ def check_current(
 
 
 def digest(lock: Lock) -> str:
-    """Names a lock in caches: 64 hex digits."""
-    return hashlib.sha256(to_text(lock).encode()).hexdigest()
+    """Names what a lock holds, in caches: 64 hex digits.
+
+    Not what it says about where to find that, or about other locks.
+    """
+    content = replace(lock, snapshot="", instead_of="")
+    return hashlib.sha256(to_text(content).encode()).hexdigest()
 
 
 def to_text(lock: Lock) -> str:
@@ -73,6 +78,8 @@ def to_text(lock: Lock) -> str:
         f"suite = {_quote(lock.suite)}",
         f"architecture = {_quote(lock.architecture)}",
         f"epoch = {lock.epoch}",
+        *([f"snapshot = {_quote(lock.snapshot)}"] if lock.snapshot else []),
+        *([f"instead_of = {_quote(lock.instead_of)}"] if lock.instead_of else []),
         "wanted = [",
         *(f"  {_quote(name)}," for name in lock.wanted),
         "]",

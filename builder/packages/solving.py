@@ -1,38 +1,40 @@
-"""Ask apt which packages a list of names needs, without touching the host.
+"""Find the packages that a list of names needs, as the archive is now.
 
-apt runs in a directory of its own, believes that nothing is installed and
-checks the archive's signatures with Debian's keyring. Security updates are part
-of the suite, so a lock is as fresh as the moment it is made.
+Nothing is installed as far as apt knows, and security updates are part of the
+suite, so a lock is as fresh as the moment it is made. A lock can also be mended:
+what the archive still has stays, and only what it lacks is replaced.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import unquote
 
-from builder.packages.lock import FORMAT, Archive, Lock, LockedPackage
+from builder.packages import control, localrepo
+from builder.packages.apt import Apt, AptSource, by_name
+from builder.packages.lock import FORMAT, LOCAL, Archive, Lock, LockedPackage
 from builder.packages.mirrors import Mirrors
-from hostio.system.runner import Command, Runner
-from osmodel.faults import HostFailure, InvalidInput
+from hostio.system.runner import Runner
+from osmodel.faults import InvalidInput
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _LATER_SUITE = "forky"  # the first with a loader that resets on an unloadable kernel image
+_LATER_COMPONENTS = ("main", "non-free-firmware")  # the second has what boards must be fed
 _BOOT_PACKAGE = "systemd-boot-efi"  # holds the loader and the stub of kernel images
 _LOADER_OLDEST = 258
-_ROW = re.compile(r"'(?P<url>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})")
+_LOCKED = "locked"  # the archive of a lock's own files, while it is mended
 # The kernel package wants an initramfs generator; the builder makes the initrd
 # itself, so apt is told that one is there.
 _NO_GENERATOR = """Package: no-initramfs-generator
 Status: install ok installed
 Architecture: all
 Version: 1
-Maintainer: nobody
+Maintainer: none
 Provides: linux-initramfs-tool
-Description: stands in for an initramfs generator
+Description: in the place of an initramfs generator
 """
 
 
@@ -49,6 +51,11 @@ class Request:
         firmware: packages that are only unpacked.
         later_firmware: as ``firmware``, of the later suite.
         suite: Debian suite.
+        excluded: names that may not be in the solution.
+        components: of Debian's archives, beside ``main``.
+        sources: archives beside Debian's.
+        files: .deb files to install.
+        base: directory that the paths of these in a lock are relative to.
     """
 
     architecture: str
@@ -59,12 +66,23 @@ class Request:
     firmware: tuple[str, ...] = ()
     later_firmware: tuple[str, ...] = ()
     suite: str = "trixie"
+    excluded: tuple[str, ...] = ()
+    components: tuple[str, ...] = ()
+    sources: tuple[AptSource, ...] = ()
+    files: tuple[Path, ...] = ()
+    base: Path = Path("/")
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        """The names a lock is checked against, sorted."""
+        """What a lock is checked against, sorted."""
         unpacked = (*filter(None, [self.kernel]), *self.firmware, *self.later_firmware)
-        return tuple(sorted({*self.packages, *unpacked}))
+        places = [
+            *(f"component:{name}" for name in self.components),
+            *(f"source:{one.archive}" for one in self.sources),
+            *(f"file:{path.name}" for path in self.files),
+            *(f"without:{name}" for name in self.excluded),
+        ]
+        return tuple(sorted({*self.packages, *unpacked, *places}))
 
     @property
     def sections(self) -> tuple[str, ...]:
@@ -78,57 +96,218 @@ class Request:
         return ("packages", *(name for name, wanted in optional.items() if wanted))
 
 
-def solve(request: Request, mirrors: Mirrors, runner: Runner, directory: Path) -> Lock:
-    """Make a lock from the archive as it is now.
+@dataclass(frozen=True, slots=True)
+class Solver:
+    """Solves requests on this host.
 
-    Args:
-        request: names wanted.
-        mirrors: where the archive is read.
-        runner: runs the host's apt.
-        directory: scratch space of this call.
-
-    Raises:
-        InvalidInput: a package does not exist or cannot be installed.
-        HostFailure: no apt, no archive, bad signature.
+    Attributes:
+        mirrors: where the archives are read.
+        runner: runs the host's apt and dpkg-deb.
+        directory: empty scratch space; its path has no blanks.
+        now: for the snapshot service, as locks write it.
+        keyring: who signs Debian's archives.
+        proxies: by scheme.
     """
-    apt = _Apt(runner, directory / request.suite, request.architecture, mirrors)
-    apt.prepare(request.suite, with_security=True)
-    packages = apt.solution(["?essential", *request.packages])
-    kernel: tuple[LockedPackage, ...] = ()
-    if request.kernel:
-        found = apt.solution([request.kernel], installed=_NO_GENERATOR)
-        kernel = tuple(item for item in found if item.name.startswith("linux-image-"))
-        packages = tuple(item for item in packages if item not in kernel)
-    later = _later(request, mirrors, runner, directory)
-    return Lock(
-        format=FORMAT,
-        suite=request.suite,
-        architecture=request.architecture,
-        epoch=apt.newest_index(),
-        wanted=request.wanted,
-        packages=packages,
-        kernel=kernel,
-        loader=tuple(_checked_loader(apt) for apt in later if request.loader),
-        stub=(apt.download(_BOOT_PACKAGE),) if request.stub else (),
-        firmware=_sorted(
-            [
-                *(apt.download(name) for name in request.firmware),
-                *(apt.download(name) for apt in later for name in request.later_firmware),
-            ]
-        ),
+
+    mirrors: Mirrors
+    runner: Runner
+    directory: Path
+    now: str
+    keyring: Path = KEYRING
+    proxies: Mapping[str, str] = field(default_factory=dict)
+
+    def solve(self, request: Request) -> Lock:
+        """Make a lock from the archives as they are now.
+
+        Raises:
+            InvalidInput: a package does not exist or cannot be installed.
+            HostFailure: no apt, no archive, bad signature.
+        """
+        local = control.local_packages(request.files, request.base, self.runner)
+        apt = self._suite(request, local)
+        packages, kernel = _installed(apt, request, [item.name for item in local])
+        later = self._later(request) if request.loader or request.later_firmware else apt
+        firmware = [
+            *(apt.download(name) for name in request.firmware),
+            *(later.download(name) for name in request.later_firmware),
+        ]
+        return Lock(
+            format=FORMAT,
+            suite=request.suite,
+            architecture=request.architecture,
+            epoch=apt.newest_index(),
+            wanted=request.wanted,
+            packages=packages,
+            kernel=kernel,
+            loader=(_loader(later),) if request.loader else (),
+            stub=(apt.download(_BOOT_PACKAGE),) if request.stub else (),
+            firmware=by_name(firmware),
+            snapshot=self.now,
+        )
+
+    def mend(
+        self,
+        request: Request,
+        lock: Lock,
+        gone: Iterable[LockedPackage],
+        files: Mapping[LockedPackage, Path],
+    ) -> Lock:
+        """A lock like ``lock``, without the packages that are gone.
+
+        Everything else keeps its version, except for what must change with them. Its
+        epoch stays as well: a change of it would change every bit of an image.
+
+        Args:
+            request: what the lock was solved for.
+            lock: as it was.
+            gone: packages in it that are not to be had any more.
+            files: the .deb file of every other package.
+
+        Raises:
+            InvalidInput: a package has no successor.
+            HostFailure: no apt, no archive, bad signature.
+        """
+        lost = set(gone)
+        installed = lost & {*lock.packages, *lock.kernel}
+        if installed:
+            kept = {i: files[i] for i in (*lock.packages, *lock.kernel) if i not in lost}
+            apt = self._suite(request, kept, archive=_LOCKED)
+            packages, kernel = self._replaced(apt, request, kept, installed)
+            lock = replace(lock, packages=packages, kernel=kernel)
+        if lost & {*lock.stub, *lock.firmware}:
+            lock = self._unpacked_again(request, lock, lost)
+        if lost & {*lock.loader, *lock.firmware}:
+            lock = self._later_again(request, lock, lost)
+        return replace(lock, snapshot=self.now)
+
+    def _unpacked_again(
+        self, request: Request, lock: Lock, lost: AbstractSet[LockedPackage]
+    ) -> Lock:
+        apt = self._suite(request, {}, archive="unpacked")
+        names = set(request.firmware)
+        return replace(
+            lock,
+            stub=(apt.download(_BOOT_PACKAGE),) if lost & set(lock.stub) else lock.stub,
+            firmware=_again(lock.firmware, lost, names, apt),
+        )
+
+    def _later_again(self, request: Request, lock: Lock, lost: AbstractSet[LockedPackage]) -> Lock:
+        apt = self._later(request)
+        names = set(request.later_firmware)
+        return replace(
+            lock,
+            loader=(_loader(apt),) if lost & set(lock.loader) else lock.loader,
+            firmware=_again(lock.firmware, lost, names, apt),
+        )
+
+    def security_updates(self, request: Request, lock: Lock) -> tuple[LockedPackage, ...]:
+        """Newer versions of locked packages that are security updates.
+
+        Raises:
+            HostFailure: no apt, no archive, bad signature.
+        """
+        installed = {item.name: item for item in (*lock.packages, *lock.kernel)}
+        found = self._suite(request, {}).upgrades(installed.values())
+        return tuple(
+            item for item in found if item.archive == Archive.SECURITY and item.name in installed
+        )
+
+    def _replaced(
+        self,
+        apt: Apt,
+        request: Request,
+        kept: Mapping[LockedPackage, Path],
+        lost: AbstractSet[LockedPackage],
+    ) -> tuple[tuple[LockedPackage, ...], tuple[LockedPackage, ...]]:
+        local = [item.name for item in kept if item.archive == LOCAL]
+        conflict: InvalidInput | None = None
+        for free in control.widening(lost, kept, self.runner):
+            # An index may still list what its mirror has dropped.
+            apt.pin((item for item in kept if item.name not in free), never=lost)
+            try:
+                return _installed(apt, request, local)
+            except InvalidInput as error:
+                conflict = error
+        assert conflict is not None, "there is always one attempt"
+        raise conflict
+
+    def _suite(
+        self, request: Request, files: Mapping[LockedPackage, Path], *, archive: str = LOCAL
+    ) -> Apt:
+        """Apt with the suite, and with ``files`` as an archive of their own."""
+        place = self.directory / f"{request.suite}-{archive}"
+        place.mkdir()
+        parts = ("main", *request.components)
+        main = (request.suite, f"{request.suite}-updates")
+        sources = [
+            AptSource(Archive.MAIN, self.mirrors.main, main, parts, self.keyring),
+            AptSource(
+                Archive.SECURITY,
+                self.mirrors.security,
+                (f"{request.suite}-security",),
+                parts,
+                self.keyring,
+            ),
+            *request.sources,
+        ]
+        if files:
+            flat = place / "files"
+            flat.mkdir()
+            localrepo.write_index(flat, archive, files, self.runner)
+            sources.append(AptSource(archive, localrepo.address(flat), ("./",), (), None))
+        apt = Apt(self.runner, place, request.architecture, sources, self.proxies, tuple(files))
+        apt.prepare()
+        return apt
+
+    def _later(self, request: Request) -> Apt:
+        place = self.directory / _LATER_SUITE
+        place.mkdir()
+        source = AptSource(
+            Archive.MAIN,
+            self.mirrors.main,
+            (_LATER_SUITE,),
+            _LATER_COMPONENTS,
+            self.keyring,
+            # A testing suite is signed for a week at a time, which a snapshot
+            # mirror outlives; the version is checked and locked instead.
+            expires=False,
+        )
+        apt = Apt(self.runner, place, request.architecture, [source], self.proxies)
+        apt.prepare()
+        return apt
+
+
+def _installed(
+    apt: Apt, request: Request, local: Sequence[str]
+) -> tuple[tuple[LockedPackage, ...], tuple[LockedPackage, ...]]:
+    """The packages to install, and those of the kernel."""
+    packages = apt.solution(["?essential", *request.packages, *local])
+    unwanted = sorted({item.name for item in packages} & set(request.excluded))
+    if unwanted:
+        raise InvalidInput(
+            f"packages.exclude: {unwanted[0]!r} is needed by a package that is included"
+        )
+    if not request.kernel:
+        return packages, ()
+    found = apt.solution([request.kernel], installed=_NO_GENERATOR)
+    kernel = tuple(item for item in found if item.name.startswith("linux-image-"))
+    return tuple(item for item in packages if item not in kernel), kernel
+
+
+def _again(
+    packages: Sequence[LockedPackage],
+    lost: AbstractSet[LockedPackage],
+    names: AbstractSet[str],
+    apt: Apt,
+) -> tuple[LockedPackage, ...]:
+    """Packages in which the lost ones among ``names`` are replaced."""
+    return by_name(
+        apt.download(item.name) if item in lost and item.name in names else item
+        for item in packages
     )
 
 
-def _later(request: Request, mirrors: Mirrors, runner: Runner, directory: Path) -> tuple[_Apt, ...]:
-    """The later suite, if anything is wanted from it."""
-    if not request.loader and not request.later_firmware:
-        return ()
-    apt = _Apt(runner, directory / _LATER_SUITE, request.architecture, mirrors)
-    apt.prepare(_LATER_SUITE, with_security=False)
-    return (apt,)
-
-
-def _checked_loader(apt: _Apt) -> LockedPackage:
+def _loader(apt: Apt) -> LockedPackage:
     found = apt.download(_BOOT_PACKAGE)
     major = int(re.split(r"\D", found.version, maxsplit=1)[0])
     if major < _LOADER_OLDEST:
@@ -137,112 +316,3 @@ def _checked_loader(apt: _Apt) -> LockedPackage:
             hint="an older loader stops in the firmware at an unloadable kernel image",
         )
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Apt:
-    """The host's apt in a directory of its own."""
-
-    runner: Runner
-    directory: Path
-    architecture: str
-    mirrors: Mirrors
-
-    def prepare(self, suite: str, *, with_security: bool) -> None:
-        """Write the configuration and fetch the indexes."""
-        for name in ("preferences.d", "apt.conf.d", "sources.list.d"):
-            (self.directory / "etc/apt" / name).mkdir(parents=True, exist_ok=True)
-        for name in ("lists/partial", "archives/partial"):
-            (self.directory / name).mkdir(parents=True, exist_ok=True)
-        options = f"signed-by={KEYRING}"
-        sources = [(self.mirrors.main, suite)]
-        if with_security:
-            sources.append((self.mirrors.main, f"{suite}-updates"))
-            sources.append((self.mirrors.security, f"{suite}-security"))
-        else:
-            # A testing suite is signed for a week at a time, which a snapshot
-            # mirror outlives; the version is checked and locked instead.
-            options += " check-valid-until=no"
-        # The second is where Debian keeps what boards and devices must be fed.
-        parts = "main non-free-firmware" if not with_security else "main"
-        lines = [f"deb [{options}] {url} {name} {parts}" for url, name in sources]
-        (self.directory / "etc/apt/sources.list").write_text("\n".join(lines) + "\n")
-        (self.directory / "apt.conf").write_text(self._configuration())
-        self._set_installed("")
-        self._run("apt-get", "update", "--error-on=any")
-
-    def solution(self, names: Sequence[str], *, installed: str = "") -> tuple[LockedPackage, ...]:
-        """Everything that installing ``names`` onto ``installed`` would fetch."""
-        self._set_installed(installed)
-        try:
-            answer = self._run("apt-get", "install", "--yes", "--print-uris", *names)
-        except HostFailure as error:
-            unknown = re.search(r"Unable to locate package (\S+)", str(error))
-            if unknown is None:
-                raise
-            raise InvalidInput(f"no package {unknown[1]!r} in the archive") from error
-        return self._parse(answer)
-
-    def download(self, name: str) -> LockedPackage:
-        """One package alone, without what it depends on."""
-        (found,) = self._parse(self._run("apt-get", "download", "--print-uris", name))
-        return found
-
-    def newest_index(self) -> int:
-        """Date of the newest index, in seconds since 1970."""
-        dates = []
-        for path in sorted((self.directory / "lists").glob("*InRelease")):
-            found = re.search(r"^Date: (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
-            if found:
-                dates.append(int(parsedate_to_datetime(found[1]).timestamp()))
-        return max(dates)
-
-    def _configuration(self) -> str:
-        return "\n".join(
-            [
-                f'Dir "{self.directory}";',
-                'Dir::Etc "etc/apt";',
-                'Dir::State "";',
-                'Dir::State::lists "lists";',
-                'Dir::State::status "status";',
-                'Dir::Cache "";',
-                'Dir::Cache::archives "archives";',
-                f'APT::Architecture "{self.architecture}";',
-                f'APT::Architectures {{"{self.architecture}";}};',
-                'APT::Install-Recommends "false";',
-                'APT::Sandbox::User "root";',
-                'Acquire::Languages "none";',
-                'Acquire::ForceHash "SHA256";',
-                'Acquire::Retries "3";',
-                "",
-            ]
-        )
-
-    def _set_installed(self, status: str) -> None:
-        (self.directory / "status").write_text(status)
-
-    def _run(self, *argv: str) -> bytes:
-        variables = {"APT_CONFIG": str(self.directory / "apt.conf")}
-        return self.runner.run(Command(argv, env=variables, cwd=self.directory))
-
-    def _parse(self, answer: bytes) -> tuple[LockedPackage, ...]:
-        rows = (_ROW.match(line) for line in answer.decode().splitlines())
-        return _sorted(self._package(row) for row in rows if row is not None)
-
-    def _package(self, row: re.Match[str]) -> LockedPackage:
-        url = unquote(row["url"])
-        archive = Archive.SECURITY if url.startswith(self.mirrors.security) else Archive.MAIN
-        name, version, architecture = row["file"].removesuffix(".deb").split("_")
-        return LockedPackage(
-            name=name,
-            version=unquote(version),
-            architecture=architecture,
-            size=int(row["size"]),
-            sha256=row["sha256"],
-            archive=archive,
-            path=url[len(self.mirrors.address(archive)) :].lstrip("/"),
-        )
-
-
-def _sorted(packages: Iterable[LockedPackage]) -> tuple[LockedPackage, ...]:
-    return tuple(sorted(packages, key=lambda package: (package.name, package.architecture)))

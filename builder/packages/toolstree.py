@@ -11,12 +11,12 @@ programs needs no configuration, and unpacking takes a third of the time.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from builder.cache import Cache
 from builder.packages import localrepo, lockfile
-from builder.packages.debs import DebCache
-from builder.packages.lock import Lock
+from builder.packages.lock import Lock, LockedPackage
 from builder.packages.sandbox import ToolsTree
 from builder.removal import remove_tree
 from hostio.system.runner import Command, Runner
@@ -67,34 +67,44 @@ def is_prepared(lock: Lock, cache: Cache) -> bool:
     return cache.ready(_KIND, _entry(lock))
 
 
-def prepared(lock: Lock, debs: DebCache, cache: Cache, host: Runner) -> ToolsTree:
-    """The tree of ``lock``, made now if this host does not have it.
+def found(lock: Lock, cache: Cache, host: Runner) -> ToolsTree:
+    """The tree of ``lock``, which this host has.
 
     Args:
         lock: of the tools.
-        debs: the package files.
+        cache: where trees are kept.
+        host: runs bubblewrap.
+    """
+    digest = f"{_RECIPE}-{lockfile.digest(lock)}"
+    return ToolsTree(cache.place(_KIND, _entry(lock)), digest, host, lock.architecture)
+
+
+def made(lock: Lock, files: Mapping[LockedPackage, Path], cache: Cache, host: Runner) -> ToolsTree:
+    """The tree of ``lock``, made if this host does not have it.
+
+    Args:
+        lock: of the tools.
+        files: the .deb file of each package.
         cache: where trees are kept.
         host: runs mmdebstrap and bubblewrap; needs root.
 
     Raises:
         HostFailure: mmdebstrap failed.
     """
-    digest = f"{_RECIPE}-{lockfile.digest(lock)}"
 
     def make(draft: Path) -> None:
-        _unpack(lock, debs, host, draft)
+        _unpack(lock, files, host, draft)
         _finish(draft)
 
-    root = cache.entry(_KIND, _entry(lock), make)
-    return ToolsTree(root, digest, host, lock.architecture)
+    cache.entry(_KIND, _entry(lock), make)
+    return found(lock, cache, host)
 
 
 def _entry(lock: Lock) -> str:
     return f"tools-{_RECIPE}-{lockfile.digest(lock)[:32]}"
 
 
-def _unpack(lock: Lock, debs: DebCache, host: Runner, root: Path) -> None:
-    files = debs.fetch(lock.packages)
+def _unpack(lock: Lock, files: Mapping[LockedPackage, Path], host: Runner, root: Path) -> None:
     repository = root.with_name(f"{root.name}-repository")
     remove_tree(repository)
     repository.mkdir()

@@ -21,6 +21,22 @@ _log = logging.getLogger(__name__)
 
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 _KEPT_OUTPUT = 4096  # bytes of standard error quoted in a failure
+_MOST_EXPLAINED = 64 << 10  # bytes of each stream that a caller may look at
+
+
+class ProgramFailure(HostFailure):
+    """A program ended with another status than 0.
+
+    A kind of its own for callers who know where a program explains itself.
+
+    Args:
+        message: one line for the user, and the end of standard error.
+        printed: the end of standard output and standard error.
+    """
+
+    def __init__(self, message: str, printed: str = "") -> None:
+        super().__init__(message)
+        self.printed = printed
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +68,9 @@ class Runner(Protocol):
         """Run to the end and return standard output.
 
         Raises:
-            HostFailure: missing program, non-zero exit or timeout; the message
-                ends with the last 4096 bytes of standard error.
+            ProgramFailure: non-zero exit; the message ends with the last 4096 bytes
+                of standard error.
+            HostFailure: missing program, or timeout.
         """
         ...
 
@@ -79,9 +96,15 @@ class LocalRunner:
         except subprocess.TimeoutExpired as error:
             raise HostFailure(f"no end after {command.timeout:g} s: {command}") from error
         except subprocess.CalledProcessError as error:
-            tail = error.stderr[-_KEPT_OUTPUT:].decode(errors="replace").strip()
-            raise HostFailure(f"exit {error.returncode}: {command}\n{tail}") from error
+            raise _failure(command, error) from error
         except (OSError, ValueError) as error:
             # Too long for the kernel, or no text that a program can be called with.
             raise HostFailure(f"can not run {command.argv[0]}: {error}") from error
         return done.stdout
+
+
+def _failure(command: Command, error: subprocess.CalledProcessError) -> ProgramFailure:
+    tail = error.stderr[-_KEPT_OUTPUT:].decode(errors="replace").strip()
+    streams = (error.stdout, error.stderr)
+    printed = "\n".join(text[-_MOST_EXPLAINED:].decode(errors="replace") for text in streams)
+    return ProgramFailure(f"exit {error.returncode}: {command}\n{tail}", printed)

@@ -43,8 +43,8 @@ def caches() -> Iterator[tuple[Path, Path]]:
     first, second = top / "1", top / "2"
     for cache in (first, second):
         cache.mkdir(parents=True)
-        if usual.debs.directory.is_dir():
-            shutil.copytree(usual.debs.directory, cache / "debs", copy_function=os.link)
+        if usual.debs().directory.is_dir():
+            shutil.copytree(usual.debs().directory, cache / "debs", copy_function=os.link)
     yield first, second
     shutil.rmtree(top)
 

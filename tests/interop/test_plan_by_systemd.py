@@ -15,8 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from builder import hosttools, local
-from builder.packages import lockfile
+from builder import definition, hosttools, imagelocks, local, supply
 from builder.world import BuildWorld
 from cloud_config.document.interpreting import interpret
 from cloud_config.document.model import Coreos, Document, Filesystem
@@ -33,7 +32,7 @@ from tests.checkout import ROOT
 
 pytestmark = [pytest.mark.interop, pytest.mark.root]
 
-NODE_LOCK = ROOT / "images/node/lock/x86_64.lock"
+NODE = ROOT / "images/node"
 NOBODY = 65534
 PRINTABLE = st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"])
 # What has a meaning somewhere in systemd or a shell comes more often than by chance.
@@ -180,7 +179,7 @@ def node_package(
 
     @cache
     def unpacked(name: str) -> Path:
-        packages = lockfile.load(NODE_LOCK, refresh="build-image lock images/node").packages
+        packages = supply.known(imagelocks.for_image(definition.load(NODE)), place).packages
         (package,) = [item for item in packages if item.name == name]
         cached = place.home / ".cache/twinkeel/debs" / package.sha256
         if not cached.is_file() or shutil.which("dpkg-deb") is None:

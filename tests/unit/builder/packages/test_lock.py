@@ -6,19 +6,16 @@ from pathlib import Path
 import pytest
 
 from builder import imagelocks
-from builder.packages import lockfile, solving
+from builder.packages import lockfile
 from builder.packages.lock import Archive, Lock, LockedPackage
 from builder.packages.mirrors import Mirrors
-from builder.packages.solving import Request
-from hostio.system.runner import Command
-from osmodel.faults import HostFailure, InvalidInput
+from osmodel.faults import InvalidInput
 from tests.checkout import ROOT
-from tests.fakes.runner import ScriptedRunner
 
 BASH = LockedPackage(
     "bash", "5.2-2+b1", "amd64", 10, "ab" * 32, Archive.MAIN, "pool/main/b/bash/bash_5.2_amd64.deb"
 )
-LOCK = Lock(1, "trixie", "amd64", 1_700_000_000, ("bash",), (BASH,))
+LOCK = Lock(1, "trixie", "amd64", 1_700_000_000, ("bash",), (BASH,), snapshot="20260102T030405Z")
 MIRRORS = Mirrors("http://mirror.example/debian", "http://mirror.example/debian-security")
 
 
@@ -30,12 +27,19 @@ def test_reading_undoes_writing(tmp_path: Path) -> None:
     assert lockfile.load(path, refresh="") == locked
 
 
+def test_where_packages_are_to_be_had_is_no_part_of_what_a_lock_holds() -> None:
+    moved = replace(LOCK, snapshot="", instead_of="ab" * 32)
+    assert lockfile.digest(moved) == lockfile.digest(LOCK)
+    assert lockfile.digest(replace(LOCK, epoch=1)) != lockfile.digest(LOCK)
+
+
 BAD = {
     "format = 1": "format = 2",
     "size = 10": "size = 0",
-    'archive = "debian"': 'archive = "other"',
+    'archive = "debian"': 'archive = "../debian"',
     "ab" * 32: "ab" * 31,
     "pool/main/b/bash": "pool/../b/bash",
+    'snapshot = "2026': 'snapshot = "2O26',
     "epoch =": "epoc =",
 }
 
@@ -57,67 +61,6 @@ def test_a_lock_for_other_packages_is_refused_with_what_changed() -> None:
             LOCK, ["zsh"], source=Path("image.lock"), refresh="build-image lock x"
         )
     assert caught.value.hint == "run: build-image lock x"
-
-
-def answer(url: str, path: str, name: str = "") -> str:
-    return f"'{url}/{path}' {name or Path(path).name} 10 SHA256:{'ab' * 32}\n"
-
-
-class Apt:
-    """Answers like apt-get; writes the index whose date a lock takes."""
-
-    def __init__(self, loader: str = "systemd-boot-efi_262-1_amd64.deb") -> None:
-        self.loader = loader
-
-    def __call__(self, command: Command) -> bytes:
-        assert command.cwd is not None
-        lists = command.cwd / "lists"
-        if command.argv[1] == "update":
-            date = "Date: Thu, 01 Jan 2026 00:00:00 UTC\n"
-            (lists / "x_InRelease").write_text(date)
-            return b""
-        if command.argv[1] == "download":
-            return answer(MIRRORS.main, f"pool/main/s/{self.loader}").encode()
-        if "linux-image-x" in command.argv:
-            return (
-                answer(MIRRORS.main, "pool/main/l/linux-image-6_6_amd64.deb")
-                + answer(MIRRORS.main, "pool/main/l/linux-base_4_all.deb")
-            ).encode()
-        if "nothing" in command.argv:
-            raise HostFailure("exit 100: apt-get\nE: Unable to locate package nothing")
-        return (
-            # The archive's file names leave the epoch out, apt's do not.
-            answer(
-                MIRRORS.security, "pool/updates/u/util_2%2bb_amd64.deb", "util_1%3a2+b_amd64.deb"
-            )
-            + answer(MIRRORS.main, "pool/main/b/bash_5_amd64.deb")
-        ).encode()
-
-
-def solve(tmp_path: Path, request: Request, apt: Apt | None = None) -> Lock:
-    return solving.solve(request, MIRRORS, ScriptedRunner(apt_get=apt or Apt()), tmp_path)
-
-
-def test_a_solution_is_sorted_and_names_no_mirror(tmp_path: Path) -> None:
-    locked = solve(tmp_path, Request("amd64", ("bash",), kernel="linux-image-x", loader=True))
-    assert [item.name for item in locked.packages] == ["bash", "util"]
-    assert locked.packages[1].version == "1:2+b"
-    assert locked.packages[1].archive is Archive.SECURITY
-    assert [item.name for item in locked.kernel] == ["linux-image-6"]
-    assert locked.wanted == ("bash", "linux-image-x")
-    assert locked.epoch == 1_767_225_600
-    assert "mirror.example" not in lockfile.to_text(locked)
-
-
-def test_an_old_loader_is_never_locked(tmp_path: Path) -> None:
-    apt = Apt(loader="systemd-boot-efi_257.13-1_amd64.deb")
-    with pytest.raises(InvalidInput, match=r"257\.13-1 of forky is older than 258"):
-        solve(tmp_path, Request("amd64", ("bash",), loader=True), apt)
-
-
-def test_a_package_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="no package 'nothing' in the archive"):
-        solve(tmp_path, Request("amd64", ("nothing",)))
 
 
 @pytest.mark.parametrize(

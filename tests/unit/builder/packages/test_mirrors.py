@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from builder.packages import mirrors
-from builder.packages.mirrors import MAIN_VARIABLE, SECURITY_VARIABLE, Mirrors
+from builder.packages.lock import LockedPackage
+from builder.packages.mirrors import MAIN_VARIABLE, SECURITY_VARIABLE, SNAPSHOT_VARIABLE, Mirrors
 from osmodel.faults import InvalidInput
 from tests.fakes.runner import ScriptedRunner, failing
 
@@ -15,6 +16,7 @@ DEBIAN = ScriptedRunner(
     b"Other|Other http://o.example/x\n"
 )
 UBUNTU = ScriptedRunner(apt_get=b"Ubuntu|Ubuntu http://u.example/ubuntu\n")
+PUBLIC = mirrors.find({}, DEBIAN).snapshot
 BROKEN = ScriptedRunner(apt_get=failing("exit 100: apt-get"))
 
 
@@ -24,12 +26,25 @@ PROGRAM = 'DEF_MIRROR="http://d.example/debian"\n'
 
 def test_a_debian_host_uses_what_it_uses_for_itself() -> None:
     found = mirrors.find({}, DEBIAN)
-    assert found == Mirrors("http://m.example/debian", "http://s.example/sec")
+    assert found == Mirrors("http://m.example/debian", "http://s.example/sec", PUBLIC)
 
 
 def test_the_operator_wins() -> None:
     environment = {MAIN_VARIABLE: "http://a.example/debian/", SECURITY_VARIABLE: "file:///b"}
-    assert mirrors.find(environment, DEBIAN) == Mirrors("http://a.example/debian", "file:///b")
+    found = mirrors.find(environment, DEBIAN)
+    assert found == Mirrors("http://a.example/debian", "file:///b", PUBLIC)
+
+
+@pytest.mark.parametrize(
+    ("told", "used"), [("http://s.example/", "http://s.example"), ("none", "")]
+)
+def test_the_snapshot_service_is_a_setting(told: str, used: str) -> None:
+    assert mirrors.find({SNAPSHOT_VARIABLE: told}, DEBIAN).snapshot == used
+
+
+def test_a_plus_sign_in_a_path_is_quoted_for_object_stores() -> None:
+    package = LockedPackage("a", "1+b", "all", 1, "0" * 64, "debian", "pool/a_1+b~c_all.deb")
+    assert mirrors.find({}, DEBIAN).url(package).endswith("/pool/a_1%2Bb~c_all.deb")
 
 
 @pytest.mark.parametrize("runner", [UBUNTU, BROKEN])
@@ -41,7 +56,7 @@ def test_another_host_uses_the_default_of_debootstrap(
     for place, text in zip(places[1:], texts, strict=True):
         place.write_text(text)
     found = mirrors.find({}, runner, debootstrap=places)
-    assert found == Mirrors("http://d.example/debian", "http://d.example/debian-security")
+    assert found == Mirrors("http://d.example/debian", "http://d.example/debian-security", PUBLIC)
 
 
 def test_a_host_that_knows_no_mirror_is_told_how_to_name_one() -> None:
