@@ -10,6 +10,9 @@ BIN := $(VENV)/bin
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
+# Debian's mirrors drop packages that the locks name: demo and tests then take newer ones.
+export TWINKEEL_NEWER_LOCKS ?= out/locks
+
 # make demo, make demo ARCH=arm64, make demo PLATFORM=raspberrypi
 ARCH ?=
 PLATFORM ?=

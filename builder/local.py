@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from builder.packages import proxies
 from builder.world import BuildWorld
 from hostio.net.httpfetch import HttpFetcher
 from hostio.system.binfmt import KernelFormats
@@ -18,12 +19,13 @@ def build_world(environment: Mapping[str, str] = os.environ) -> BuildWorld:
     """The builder on this host.
 
     Args:
-        environment: names mirrors and the cache.
+        environment: names mirrors, proxies and the cache.
     """
-    clock = SystemClock()
+    clock, runner = SystemClock(), LocalRunner()
+    reached = {**environment, **proxies.find(environment, runner).variables}
     return BuildWorld(
-        runner=LocalRunner(),
-        fetcher=HttpFetcher(clock),
+        runner=runner,
+        fetcher=HttpFetcher(clock, environment=reached),
         clock=clock,
         formats=KernelFormats(KernelMounts()),
         environment=environment,

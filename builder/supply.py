@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builder.buildlock import alone
 from builder.packages import debs, lockfile
 from builder.packages.debs import DebCache, Gathered, Seen
 from builder.packages.lock import SNAPSHOT_TIME, Lock, LockedPackage
 from builder.packages.solving import Request, Solver
 from builder.world import BuildWorld
 from hostio.files.durable import replace_file
+from hostio.files.lock import locked_in_turn
 from osmodel.faults import InvalidInput
 
 Tell = Callable[[str], None]
@@ -111,7 +111,7 @@ def _renewed(wanted: Wanted, world: BuildWorld, tell: Tell, seen: Seen) -> Lock:
     cache, committed = world.debs(wanted.archives), wanted.committed()
     place = _place(wanted, world.newer_locks)
     # Another build may be mending the same lock: both use one.
-    with alone(place.with_name(f".{place.name}.lock")):
+    with locked_in_turn(place.with_name(f".{place.name}.lock")):
         mended = _mended(wanted, committed, world.newer_locks)
         if mended is not None and not cache.gather(mended.everything, mended.snapshot, seen).gone:
             return mended

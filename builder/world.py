@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from builder.cache import Cache
-from builder.packages import mirrors
+from builder.packages import mirrors, proxies
 from builder.packages.debs import DebCache
 from builder.packages.mirrors import Mirrors
+from builder.packages.proxies import Proxies
 from builder.packages.solving import KEYRING
 from hostio.net.fetch import Fetcher
 from hostio.system.binfmt import BinaryFormats
@@ -73,9 +74,9 @@ class BuildWorld:
         """
         return replace(self, environment={**self.environment, NEWER_VARIABLE: str(directory)})
 
-    def proxies(self) -> Mapping[str, str]:
-        """The proxies for apt, by scheme; none if this host needs none."""
-        return {}
+    def proxies(self) -> Proxies:
+        """How the archives are reached."""
+        return proxies.find(self.environment, self.runner)
 
     @property
     def keyring(self) -> Path:

@@ -48,8 +48,11 @@ RUNNERS: Mapping[str, str] = {
     # Building, for people who look up the options.
     "build-image images/NAME [--arch A] [--platform P] [--version V] [--out DIR]"
     " [--trust-root FILE] ...": "test_building_twice_gives_the_same_bits_whatever_the_umask",
-    "build-image lock images/NAME [--arch A] [--platform P]": "test_a_lock_can_be_refreshed",
-    "build-image lock --tools [--arch A]": "test_a_lock_can_be_refreshed",
+    "build-image lock images/NAME [--arch A] [--platform P] [--check]": (
+        "test_the_commands_lock_and_check_a_definition"
+    ),
+    "build-image lock images/NAME --check": "test_the_commands_lock_and_check_a_definition",
+    "build-image lock --tools [--arch A] [--check]": "test_a_lock_can_be_refreshed",
     # Cards.
     "build-image images/minimal --platform raspberrypi --version 1.0.0": (
         "test_no_rule_for_the_emulator_stays_behind"

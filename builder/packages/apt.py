@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import unquote
 
 from builder.packages.lock import LockedPackage
+from builder.packages.proxies import DIRECT, Proxies
 from hostio.system.runner import Command, ProgramFailure, Runner
 from osmodel.faults import HostFailure, InvalidInput
 
@@ -70,7 +71,7 @@ class Apt:
         directory: scratch space of its own; its path has no blanks.
         architecture: Debian's name.
         sources: where packages come from.
-        proxies: ``http`` and ``https`` proxies, by scheme.
+        proxies: how the sources are reached.
         known: packages of a lock, which keep their archive and path there.
     """
 
@@ -78,7 +79,7 @@ class Apt:
     directory: Path
     architecture: str
     sources: Sequence[AptSource]
-    proxies: Mapping[str, str] = field(default_factory=dict)
+    proxies: Proxies = DIRECT
     known: Sequence[LockedPackage] = ()
 
     def prepare(self) -> None:
@@ -169,7 +170,7 @@ class Apt:
         return copy
 
     def _configuration(self) -> str:
-        proxies = [f'Acquire::{scheme}::Proxy "{url}";' for scheme, url in self.proxies.items()]
+        proxies = [f'{name} "{value}";' for name, value in self.proxies.settings.items()]
         return "\n".join(
             [
                 f'Dir "{self.directory}";',
@@ -195,7 +196,8 @@ class Apt:
         (self.directory / "status").write_text(status)
 
     def _run(self, *argv: str) -> bytes:
-        variables = {"APT_CONFIG": str(self.directory / "apt.conf")}
+        configuration = {"APT_CONFIG": str(self.directory / "apt.conf")}
+        variables = {**self.proxies.variables, **configuration}
         return self.runner.run(Command(argv, env=variables, cwd=self.directory))
 
     def _parse(self, answer: bytes) -> tuple[LockedPackage, ...]:

@@ -19,13 +19,18 @@ from pathlib import Path
 from builder.packages.lock import LOCAL, LockedPackage
 from builder.packages.mirrors import SNAPSHOT_VARIABLE, Mirrors
 from hostio.net.directoryfetch import DirectoryFetcher
-from hostio.net.fetch import Fetcher, NotFound, ResumingStream, shown
+from hostio.net.fetch import Fetcher, NotFound, Refused, ResumingStream, shown
 from hostio.system.clock import Clock
 from osmodel.faults import InvalidInput, TransientFailure, UntrustedData
 
 _AT_ONCE = 6  # connections; mirrors frown on more
 _PIECE = 1 << 20  # bytes
 _SHOWN = 3  # packages named in one message
+_WAYS_OUT = (
+    "--newer takes what replaces them, `build-image lock` makes the lock anew, and"
+    f" {SNAPSHOT_VARIABLE} names another snapshot service"
+)
+_MAY_LACK = "check the access; an object store answers so for files that it does not have"
 _CHANGED = "after a change of the file run `build-image lock`"
 
 Seen = Callable[[int, int], None]
@@ -38,11 +43,13 @@ class Gathered:
     Attributes:
         gone: those that neither their archive nor the snapshot service has.
         reason: why the first of them was not found.
+        refused: whether that was since the mirror refused it.
         recovered: those that the snapshot service had.
     """
 
     gone: tuple[LockedPackage, ...] = ()
     reason: str = ""
+    refused: bool = False
     recovered: tuple[LockedPackage, ...] = ()
 
 
@@ -149,7 +156,7 @@ class DebCache:
                 raise
         left = tuple(sorted(gone, key=lambda item: item.name))
         recovered = tuple(sorted(sources.recovered, key=lambda item: item.name))
-        return Gathered(left, sources.reason, recovered)
+        return Gathered(left, sources.reason, sources.refused, recovered)
 
     def _fetch_one(self, package: LockedPackage, sources: _Sources) -> bool:
         content = sources.read(package)
@@ -175,10 +182,10 @@ def check(gathered: Gathered) -> None:
     first, *others = gathered.gone
     names = [f"{first.name} {first.version}", *(item.name for item in others[: _SHOWN - 1])]
     more = f" and {len(others) + 1 - _SHOWN} more" if len(others) >= _SHOWN else ""
+    verb = "refused by the mirror" if gathered.refused else "gone from the archive"
     raise InvalidInput(
-        f"gone from the archive: {', '.join(names)}{more} ({gathered.reason})",
-        hint="--newer takes what replaces them, `build-image lock` makes the lock anew, and"
-        f" {SNAPSHOT_VARIABLE} names another snapshot service",
+        f"{verb}: {', '.join(names)}{more} ({gathered.reason})",
+        hint=_MAY_LACK if gathered.refused else _WAYS_OUT,
     )
 
 
@@ -198,6 +205,7 @@ class _Sources:
     clock: Clock
     snapshot: str
     reason: str = ""
+    refused: bool = False
     recovered: list[LockedPackage] = field(default_factory=list)
     _down: str = ""
     _asking: threading.Lock = field(default_factory=threading.Lock)
@@ -228,7 +236,9 @@ class _Sources:
                 self.recovered.append(package)
                 return content
         absent = "the snapshot service does not have it either" if urls else ""
-        self.reason = self.reason or "; ".join(filter(None, [str(missing), self._down or absent]))
+        if not self.reason:
+            self.refused = isinstance(missing, Refused)
+            self.reason = "; ".join(filter(None, [str(missing), self._down or absent]))
         return None
 
     def _is_offered(self, url: str) -> bool:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder.packages import control, localrepo
 from builder.packages.apt import Apt, AptSource, by_name
 from builder.packages.lock import FORMAT, LOCAL, Archive, Lock, LockedPackage
 from builder.packages.mirrors import Mirrors
+from builder.packages.proxies import DIRECT, Proxies
 from hostio.system.runner import Runner
 from osmodel.faults import InvalidInput
 
@@ -106,7 +107,7 @@ class Solver:
         directory: empty scratch space; its path has no blanks.
         now: for the snapshot service, as locks write it.
         keyring: who signs Debian's archives.
-        proxies: by scheme.
+        proxies: how the archives are reached.
     """
 
     mirrors: Mirrors
@@ -114,7 +115,7 @@ class Solver:
     directory: Path
     now: str
     keyring: Path = KEYRING
-    proxies: Mapping[str, str] = field(default_factory=dict)
+    proxies: Proxies = DIRECT
 
     def solve(self, request: Request) -> Lock:
         """Make a lock from the archives as they are now.

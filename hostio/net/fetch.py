@@ -33,6 +33,10 @@ class NotFound(TransientFailure):
     """
 
 
+class Refused(NotFound):
+    """The server says that we may not have it; object stores say so of what they lack."""
+
+
 class ByteStream(Protocol):
     """Bytes in order; closed when done."""
 

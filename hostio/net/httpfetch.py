@@ -17,7 +17,7 @@ import ssl
 from collections.abc import Mapping
 
 from hostio.net.budget import USUAL, Budget, GaveUpError, Timeouts
-from hostio.net.fetch import NotFound, shown
+from hostio.net.fetch import NotFound, Refused, shown
 from hostio.net.httpaddress import HttpAddress, parse_address, redirected
 from hostio.net.httpconnection import Connections, Route, refusal
 from hostio.net.pacedsocket import PacedConnection
@@ -27,7 +27,8 @@ from osmodel.faults import Fault, InvalidInput, TransientFailure, UntrustedData
 
 _RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
 _LENGTH = re.compile(r"[0-9]{1,19}")
-_ABSENT = {403, 404, 410}  # an object store answers 403 for what it does not hold
+_ABSENT = {404, 410}
+_FORBIDDEN = 403  # an object store answers so for what it does not hold
 _REDIRECTS = {301, 302, 303, 307, 308}
 _PARTIAL = 206
 _OK = 200
@@ -237,6 +238,8 @@ def _checked(response: http.client.HTTPResponse, url: str, offset: int) -> tuple
     status = response.status
     if status in _ABSENT:
         raise NotFound(f"{url}: HTTP {status}")
+    if status == _FORBIDDEN:
+        raise Refused(f"{url}: HTTP {status}")
     if status == _PARTIAL and offset:
         return _range_total(response, url, offset), 0
     if status == _UNSATISFIABLE and offset:

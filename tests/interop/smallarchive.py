@@ -63,12 +63,14 @@ class SmallArchive:
         top: directory that is served.
         signer: signs the indexes.
         asked: paths that were asked for.
+        urls: the same, as a proxy sees them.
         refused: parts of paths that are answered with 403.
     """
 
     top: Path
     signer: Signer
     asked: list[str] = field(default_factory=list)
+    urls: list[str] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
     _suites: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
 
@@ -175,6 +177,7 @@ class _Handler(SimpleHTTPRequestHandler):
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
         self._archive.asked.append(path)
+        self._archive.urls.append(self.path)
         if any(part in path for part in self._archive.refused) or " " in path:
             self.send_error(403)
         else:

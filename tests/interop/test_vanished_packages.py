@@ -230,7 +230,7 @@ def test_a_mirror_that_refuses_is_not_taken_for_one_that_lacks_a_package(
     wanted: Wanted, world: BuildWorld, archive: SmallArchive
 ) -> None:
     archive.refused = {"/other_"}
-    with pytest.raises(InvalidInput, match="HTTP 403"):
+    with pytest.raises(InvalidInput, match=r"refused by the mirror: other 1 .*HTTP 403"):
         obtained(wanted, without_snapshot(world))
 
 
@@ -245,6 +245,21 @@ def test_the_check_of_a_lock_names_what_is_gone_and_what_is_insecure(
         "small-x86_64: gone: other 1",
         "small-x86_64: security: tool 1 -> 1+fixed",
     )
+
+
+def test_lock_and_download_go_through_the_same_proxy(
+    wanted: Wanted, world: BuildWorld, archive: SmallArchive, address: str
+) -> None:
+    elsewhere = {
+        "TWINKEEL_MIRROR": "http://mirror.corp.invalid/debian",
+        "TWINKEEL_SECURITY_MIRROR": "http://mirror.corp.invalid/debian-security",
+        "http_proxy": address,
+    }
+    behind = local.build_world({**world.environment, **elsewhere})
+    wanted.lock.unlink()
+    imagelocks.refresh(wanted, behind)
+    obtained(wanted, behind)
+    assert all(url.startswith("http://mirror.corp.invalid/") for url in archive.urls)
 
 
 DEFINITION = """

@@ -9,6 +9,7 @@ import pytest
 from builder.packages.debs import DebCache, Gathered
 from builder.packages.lock import LOCAL, Archive, LockedPackage
 from builder.packages.mirrors import Mirrors
+from hostio.net.budget import Budget
 from hostio.net.fetch import ByteStream
 from osmodel.faults import InvalidInput, TransientFailure, UntrustedData
 from tests.fakes.clock import StoppedClock
@@ -32,11 +33,11 @@ class Archives(RamFetcher):
         super().__init__(files)
         self.is_down = is_down
 
-    def open(self, url: str, offset: int = 0) -> ByteStream:
+    def open(self, url: str, offset: int = 0, budget: Budget | None = None) -> ByteStream:
         if self.is_down and url.startswith("http://s.example/"):
             self.asked.append((url, offset))
             raise TransientFailure("no route to host")
-        return super().open(url, offset)
+        return super().open(url, offset, budget)
 
 
 def cache(

@@ -7,6 +7,7 @@ import pytest
 from builder.packages import lockfile
 from builder.packages.lock import Archive, Lock
 from builder.packages.mirrors import Mirrors
+from builder.packages.proxies import Proxies
 from builder.packages.solving import Request, Solver
 from hostio.system.runner import Command, ProgramFailure
 from osmodel.faults import InvalidInput
@@ -65,7 +66,7 @@ def solve(tmp_path: Path, request: Request, apt: Apt | None = None) -> Lock:
     keyring = tmp_path / "debian.gpg"
     keyring.touch()
     runner = ScriptedRunner(apt_get=apt or Apt())
-    proxies = {"http": "http://p.example:3128"}
+    proxies = Proxies({"no_proxy": "x.example"}, {"Acquire::http::Proxy": "http://p.example:3128"})
     return Solver(MIRRORS, runner, tmp_path, NOW, keyring, proxies).solve(request)
 
 
@@ -100,6 +101,18 @@ def test_packages_that_exclude_each_other_are_named_in_apts_words(tmp_path: Path
 def test_a_package_that_is_excluded_and_needed_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"packages\.exclude: 'util' is needed"):
         solve(tmp_path, Request("amd64", ("bash",), excluded=("util",)))
+
+
+def test_apt_sees_the_environments_proxies(tmp_path: Path) -> None:
+    seen: list[Command] = []
+
+    class Watched(Apt):
+        def __call__(self, command: Command) -> bytes:
+            seen.append(command)
+            return super().__call__(command)
+
+    solve(tmp_path, Request("amd64", ("bash",)), Watched())
+    assert {command.env["no_proxy"] for command in seen} == {"x.example"}
 
 
 def test_apt_is_told_of_proxies_and_components_and_keeps_keys_apart(tmp_path: Path) -> None:
