@@ -535,3 +535,35 @@ def test_a_disarmed_version_that_stays_armed_is_not_asked_for_in_a_hurry() -> No
     assert not reboots(driver, host())
     assert "busy" in driver.reasons
     assert min(driver.waits) >= 5.0
+
+
+def test_a_host_whose_entry_was_removed_enters_the_queue_again_before_it_asks() -> None:
+    driver = FlowDriver(need=NEW)
+    entries: list[int] = []
+
+    def remove(commit: Commit) -> None:
+        if not taking(commit):
+            return
+        conditions = {one.key: one.mod_revision for one in commit.transaction.conditions}
+        entries.append(conditions[KEYS.waiting_of(A)])
+        if len(entries) == 1:
+            driver.store.delete(KEYS.waiting_of(A))
+
+    driver.answers = remove
+    assert reboots(driver, host())
+    assert len(entries) == 2
+    assert all(entries)
+
+
+def test_no_place_is_taken_by_what_was_decided_before_a_halt() -> None:
+    driver = FlowDriver(need=NEW)
+
+    def halt(commit: Commit) -> None:
+        if taking(commit):
+            rollout = Rollout().with_stage("1.1", Stage.HALTED, Halt(1, "operator", "stop"))
+            driver.store.put(KEYS.rollout, rollouts.encode(rollout))
+
+    store(driver, Semaphore(), Rollout())
+    driver.answers = halt
+    assert not reboots(driver, host())
+    assert "Prepare" not in driver.did
