@@ -23,7 +23,7 @@ RUNNERS: Mapping[str, str] = {
     "make demo": "test_the_demo_ends_well",
     "make demo ARCH=arm64": "test_the_demo_ends_well",
     "make demo PLATFORM=raspberrypi": "test_the_demo_ends_well",
-    "make test": "test_ci_runs_the_tests_of_make_test",
+    "make test": "test_ci_runs_make_test_and_nothing_after_it",
     "make help": AS_TYPED,
     "make clean": "test_make_clean_removes_what_was_built",
     # A repository, images, a boot, a publication.

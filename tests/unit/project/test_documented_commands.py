@@ -1,7 +1,5 @@
 """Every command line that a document shows is run by a test."""
 
-import re
-
 import pytest
 
 from tests.checkout import ROOT
