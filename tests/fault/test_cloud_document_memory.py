@@ -15,6 +15,7 @@ from cloud_config.document.budget import MAX_BYTES
 from hostio.system.runner import Command, LocalRunner
 from tests.checkout import ROOT
 
+pytestmark = pytest.mark.slow
 LIMIT = 128 << 20
 # Of the processor. The slowest takes three on an idle machine; without its bound, hours.
 SECONDS = 20

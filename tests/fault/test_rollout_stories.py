@@ -7,6 +7,7 @@ import pytest
 
 from bench.rollout import calm_story, play, story_of
 
+pytestmark = pytest.mark.slow
 BLOCK = 25
 HOSTS = 10
 

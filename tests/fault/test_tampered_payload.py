@@ -24,6 +24,7 @@ from tests.fakes.ramdisk import RamDisk
 from update_engine.install.payload import Targets, open_payload, write_payload
 from update_engine.repository.keys import Trust
 
+pytestmark = pytest.mark.slow
 NEW = small_release("1.0.1", seed=1)
 OLD = small_release("1.0.0", seed=2)
 GOOD = signed_payload(NEW)
