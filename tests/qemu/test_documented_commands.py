@@ -1,6 +1,6 @@
 """The commands that documents show of a machine, run on one."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 import pytest
 
@@ -11,10 +11,11 @@ SCENARIOS = ("lifecycle", "nocloud", "raspberrypi")
 pytestmark = pytest.mark.usefixtures(*SCENARIOS)
 
 # What the documents say for a machine whose newer version is quarantined.
-EXIT_STATUS: Mapping[str, int] = {
-    "update-ctl check": 10,
-    "update-ctl rollback": 11,
-    "update-ctl apply --payload FILE": 3,
+EXIT_STATUS: Mapping[str, Container[int]] = {
+    "update-ctl check": {10},
+    "update-ctl rollback": {11},
+    "update-ctl apply --payload FILE": {3},
+    "cloud-config diff": {0, 1},  # 1 if files were changed by hand, which the scenario does
 }
 
 
@@ -25,5 +26,6 @@ def test_a_documented_command_does_as_documented(
     scenario: str, command: str, observations: Mapping[str, Observations]
 ) -> None:
     printed = observations[scenario].text(f"documented: {command}")
-    assert printed.splitlines()[-1] == f"exit {EXIT_STATUS.get(command, 0)}"
     assert "Traceback" not in printed
+    _, _, status = printed.rstrip().rpartition("exit ")
+    assert int(status) in EXIT_STATUS.get(command, {0}), printed
