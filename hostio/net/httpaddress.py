@@ -59,12 +59,15 @@ def parse_address(url: str) -> HttpAddress:
     )
     if any(character <= " " or character in '"<>\\^`{|}\x7f/?#@' for character in host):
         raise ValueError("not a host name")
+    port = _PORTS[parts.scheme] if parts.port is None else parts.port
+    if not port:
+        raise ValueError("no server listens on port 0")
     query = f"?{quote(parts.query, safe=_QUERY)}" if parts.query else ""
     secret = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
     return HttpAddress(
         parts.scheme,
         host,
-        parts.port or _PORTS[parts.scheme],
+        port,
         (quote(parts.path, safe=_PATH) or "/") + query,
         basic(secret) if parts.username else "",
     )

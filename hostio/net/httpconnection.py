@@ -12,7 +12,6 @@ import ssl
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 
 from hostio.net.budget import Budget
 from hostio.net.httpaddress import HttpAddress
@@ -47,9 +46,10 @@ class TlsConnection(PacedConnection):
 
     default_port = http.client.HTTPS_PORT
 
-    def __init__(self, route: Route, budget: Budget) -> None:
+    def __init__(self, route: Route, budget: Budget, context: ssl.SSLContext) -> None:
         super().__init__(route.host, route.port, budget)
         self._proxy = route.proxy
+        self._context = context
 
     def connect(self) -> None:
         """See :meth:`http.client.HTTPConnection.connect`."""
@@ -57,7 +57,7 @@ class TlsConnection(PacedConnection):
         try:
             with self.budget.waiting():
                 plain.settimeout(self.budget.next_wait())
-                secured = _context().wrap_socket(plain, server_hostname=self.host)
+                secured = self._context.wrap_socket(plain, server_hostname=self.host)
         except BaseException:
             plain.close()
             raise
@@ -90,6 +90,7 @@ class Connections:
     _kept: deque[tuple[Route, PacedConnection]] = field(
         default_factory=lambda: deque(maxlen=_MOST_KEPT)
     )
+    _context: ssl.SSLContext | None = None
 
     def ask(
         self, route: Route, address: HttpAddress, headers: Mapping[str, str], budget: Budget
@@ -107,8 +108,17 @@ class Connections:
                 return kept, _asked(kept, route, address, headers)
             except _GONE:
                 pass  # the server had ended it meanwhile
-        fresh = _fresh(route, budget)
+        fresh = self._fresh(route, budget)
         return fresh, _asked(fresh, route, address, headers)
+
+    def _fresh(self, route: Route, budget: Budget) -> PacedConnection:
+        if route.scheme == "https":
+            if self._context is None:
+                # The authorities of this system, or of SSL_CERT_FILE and SSL_CERT_DIR.
+                self._context = ssl.create_default_context()
+            return TlsConnection(route, budget, self._context)
+        place = route.proxy or route
+        return PacedConnection(place.host, place.port, budget)
 
     def keep(self, route: Route, connection: PacedConnection) -> None:
         """Use ``connection`` again; its answer was read to the end."""
@@ -144,13 +154,6 @@ def refusal(who: str, status: int) -> TransientFailure:
     return TransientFailure(f"{who}: HTTP {status}")
 
 
-def _fresh(route: Route, budget: Budget) -> PacedConnection:
-    if route.scheme == "https":
-        return TlsConnection(route, budget)
-    place = route.proxy or route
-    return PacedConnection(place.host, place.port, budget)
-
-
 def _asked(
     connection: PacedConnection, route: Route, address: HttpAddress, headers: Mapping[str, str]
 ) -> http.client.HTTPResponse:
@@ -167,9 +170,3 @@ def _asked(
     except BaseException:
         connection.close()
         raise
-
-
-@cache
-def _context() -> ssl.SSLContext:
-    # The authorities of this system, or of SSL_CERT_FILE and SSL_CERT_DIR.
-    return ssl.create_default_context()

@@ -15,6 +15,7 @@ import os
 import re
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from hostio.net.budget import USUAL, Budget, GaveUpError, Timeouts
 from hostio.net.fetch import NotFound, Refused, shown
@@ -72,7 +73,8 @@ class HttpFetcher:
             raise InvalidInput(f"not an http address: {shown(url)!r}") from error
         spent = budget or Budget(self._clock, self._timeouts)
         for _ in range(_MOST_REDIRECTS + 1):
-            stream = HttpStream(self._connections, self._route(address), address, spent, offset)
+            wanted = _Wanted(_named(url, address), address, offset)
+            stream = HttpStream(self._connections, self._route(address), wanted, spent)
             target = stream.redirects_to
             if target is None:
                 stream.begin()
@@ -88,6 +90,21 @@ class HttpFetcher:
         return Route(address.scheme, address.host, address.port, proxy)
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What one request asks for.
+
+    Attributes:
+        name: of the resource, for messages.
+        address: where it lies, or was said to lie.
+        offset: where in it to begin, in bytes.
+    """
+
+    name: str
+    address: HttpAddress
+    offset: int
+
+
 class HttpStream:
     """The answer to one request.
 
@@ -96,9 +113,8 @@ class HttpStream:
     Args:
         connections: where it comes from, and goes back to.
         route: how the server is reached.
-        address: what is wanted.
+        wanted: what is asked for.
         budget: how long the server may keep us waiting.
-        offset: where in the resource to begin, in bytes.
 
     Raises:
         TransientFailure: no answer.
@@ -108,23 +124,24 @@ class HttpStream:
         self,
         connections: Connections,
         route: Route,
-        address: HttpAddress,
+        wanted: _Wanted,
         budget: Budget,
-        offset: int,
     ) -> None:
         self._connections = connections
         self._route = route
-        self._url = shown(address.absolute)
+        self._url = wanted.name
         self._budget = budget
-        self._offset = offset
+        self._offset = wanted.offset
         self._total: int | None = None
         self._left: int | None = None
         self._connection: PacedConnection | None
         headers = {"User-Agent": "twinkeel"}
-        if offset:
-            headers["Range"] = f"bytes={offset}-"
+        if wanted.offset:
+            headers["Range"] = f"bytes={wanted.offset}-"
         try:
-            self._connection, self._response = connections.ask(route, address, headers, budget)
+            self._connection, self._response = connections.ask(
+                route, wanted.address, headers, budget
+            )
         except _NO_HTTP as error:
             raise _failure(self._url, error, route) from error
 
@@ -213,6 +230,13 @@ class HttpStream:
         else:
             connection.close()
             self._response.close()
+
+
+def _named(url: str, address: HttpAddress) -> str:
+    """``url`` for messages, with where it was redirected to."""
+    asked, here = shown(url), shown(address.absolute)
+    led_on = parse_address(url).absolute != address.absolute
+    return f"{asked}, redirected to {here[:200]}" if led_on else asked
 
 
 def _followed(url: str, here: HttpAddress, location: str) -> HttpAddress:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 Manner = Callable[["Answer"], None]
 
@@ -64,10 +66,22 @@ class RudeServer(ThreadingHTTPServer):
         self.manners: Mapping[str, Manner] = manners
         self.requests: list[tuple[str, str]] = []
         self.ended = threading.Event()
+        self.tls: ssl.SSLContext | None = None
+        self.connections = 0
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        scheme = "http" if self.tls is None else "https"
+        return f"{scheme}://127.0.0.1:{self.server_address[1]}"
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        self.connections += 1
+        if self.tls is None:
+            super().finish_request(request, client_address)
+            return
+        # In the thread of the connection: a client may hang up during the handshake.
+        with suppress(OSError), self.tls.wrap_socket(request, server_side=True) as secured:
+            super().finish_request(secured, client_address)
 
     def handle_error(self, *arguments: object) -> None:
         del arguments

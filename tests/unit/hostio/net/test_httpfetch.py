@@ -1,25 +1,21 @@
-"""Mirrors over http, well and badly behaved, and mirrors in a directory."""
+"""Files over http: proxies, redirects, ranges and servers with bad manners."""
 
 from __future__ import annotations
 
 import gzip
-import os
 import socket
 import time
-from pathlib import Path
+from base64 import b64encode
+from contextlib import suppress
 
 import pytest
 
 from hostio.net.budget import Timeouts
-from hostio.net.directoryfetch import DirectoryFetcher
-from hostio.net.fetch import ByteStream, Fetcher, NotFound, ResumingStream, shown
+from hostio.net.fetch import ByteStream, NotFound, shown
 from hostio.net.httpfetch import HttpFetcher
-from hostio.net.locations import fetcher_for
 from hostio.system.clock import SystemClock
 from osmodel.faults import InvalidInput, TransientFailure, UntrustedData
-from tests.fakes.clock import StoppedClock
-from tests.fakes.fetcher import RamFetcher
-from tests.fakes.rudeserver import Answer, plain, served, status
+from tests.fakes.rudeserver import Answer, Manner, plain, served, status
 
 CONTENT = bytes(range(256)) * 400
 HASTY = Timeouts(connect_s=1, silent_s=0.3, grace_s=0.5, least_rate=20_000)
@@ -47,43 +43,6 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-# --- what every fetcher does -------------------------------------------------
-
-
-def test_reads_a_resource_and_knows_its_size(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(CONTENT)
-    with served(file=plain(CONTENT)) as server:
-        for location in (server.url, str(tmp_path), tmp_path.as_uri()):
-            source: Fetcher = fetcher_for(location, SystemClock())
-            stream = source.open(f"{location}/file")
-            assert stream.total == len(CONTENT)
-            assert whole(stream) == CONTENT
-
-
-def test_reads_on_from_an_offset(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(CONTENT)
-    with served(file=plain(CONTENT)) as server:
-        for location in (server.url, str(tmp_path)):
-            stream = fetcher_for(location, SystemClock()).open(f"{location}/file", 70_001)
-            assert stream.total == len(CONTENT)
-            assert whole(stream) == CONTENT[70_001:]
-
-
-def test_says_that_a_resource_is_missing(tmp_path: Path) -> None:
-    with served(gone=status(404)) as server:
-        for location in (server.url, str(tmp_path)):
-            with pytest.raises(NotFound, match="gone"):
-                fetcher_for(location, SystemClock()).open(f"{location}/gone")
-
-
-@pytest.mark.parametrize(
-    "location", ["", "mirror", "./mirror", "ftp://host/x", "http:///x", "file://host/x", "file:x"]
-)
-def test_a_location_it_cannot_read_is_the_operators_fault(location: str) -> None:
-    with pytest.raises(InvalidInput):
-        fetcher_for(location, SystemClock())
-
-
 def test_messages_show_no_credentials() -> None:
     assert shown("https://joe:secret@host:1/path?token=secret") == "https://host:1/path"
     with socket.socket() as unused:
@@ -100,18 +59,6 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> 
         proxy.manners = {"http://mirror.invalid/file": plain(CONTENT)}
         monkeypatch.setenv("http_proxy", proxy.url)
         assert fetched("http://mirror.invalid/file") == CONTENT
-
-
-def test_the_fake_in_memory_reads_as_the_others_do() -> None:
-    fake: Fetcher = RamFetcher({"ram://file": CONTENT})
-    stream = fake.open("ram://file", 70_001)
-    assert stream.total == len(CONTENT)
-    assert whole(stream) == CONTENT[70_001:]
-    with pytest.raises(NotFound, match="gone"):
-        fake.open("ram://gone")
-
-
-# --- servers with bad manners -------------------------------------------------
 
 
 def test_a_truncated_answer_is_noticed() -> None:
@@ -263,111 +210,119 @@ def test_a_chunked_answer_that_breaks_is_noticed() -> None:
         fetched(f"{server.url}/file")
 
 
-# --- resuming -----------------------------------------------------------------
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://x/", "http:///x", "x", "http://x:y/", "http://x:0/", "http://[::1:x/", "http://a b/"],
+)
+def test_what_is_no_http_address_is_the_callers_fault(url: str) -> None:
+    with pytest.raises(InvalidInput, match="not an http address"):
+        fetched(url)
 
 
-def test_a_download_goes_on_after_a_reset() -> None:
-    resets = iter([True, True, True])
-
-    def broken(to: Answer) -> None:
-        if not next(resets, False):
-            plain(CONTENT)(to)
-            return
-        start, size = to.start, len(CONTENT)
-        if start:
-            to.head(
-                206, Content_Length=size - start, Content_Range=f"bytes {start}-{size - 1}/{size}"
-            )
-        else:
-            to.head(200, Content_Length=size)
-        to.send(CONTENT[start : start + 20_000])
-        to.reset()
-
-    clock = StoppedClock()
-    with served(file=broken) as server:
-        with ResumingStream(fetcher(), f"{server.url}/file", clock) as stream:
-            assert stream.total == len(CONTENT)
-            assert whole(stream) == CONTENT
-        asked = [int(part[6:-1] or 0) for _, part in server.requests]
-    assert asked == sorted(asked)
-    assert len(asked) == 4
-    assert len(clock.naps) == 3
+def test_a_redirect_that_fails_is_told_with_both_addresses() -> None:
+    with served(file=status(302, Location="http://127.0.0.1:1/x")) as server:
+        with pytest.raises(TransientFailure) as caught:
+            fetched(f"{server.url}/file")
+        said = str(caught.value)
+    assert said.startswith(f"{server.url}/file, redirected to http://127.0.0.1:1/x: Connection")
 
 
-def test_a_dead_line_is_given_up_after_five_attempts_without_a_byte() -> None:
-    clock = StoppedClock()
-    with served(file=status(503)) as server:
-        with pytest.raises(TransientFailure, match="503"):
-            ResumingStream(fetcher(), f"{server.url}/file", clock)
-        assert len(server.requests) == 5
-    assert clock.naps == [1, 2, 4, 8]
+@pytest.mark.parametrize("location", ["http://[::1:x/ y", "http://127.0.0.1:99999/", "http://a b/"])
+def test_a_redirect_to_no_address_is_the_servers_fault(location: str) -> None:
+    with (
+        served(file=status(302, Location=location)) as server,
+        pytest.raises(TransientFailure, match="which is no address"),
+    ):
+        fetched(f"{server.url}/file")
 
 
-def test_a_missing_file_is_not_asked_for_again() -> None:
-    with served(file=status(404)) as server:
+def test_a_login_that_the_network_wants_is_named() -> None:
+    with served(file=status(511)) as server, pytest.raises(TransientFailure, match="captive"):
+        fetched(f"{server.url}/file")
+
+
+def test_bodies_of_redirects_and_errors_are_never_read() -> None:
+    def with_a_body(code: int) -> Manner:
+        def answer(to: Answer) -> None:
+            to.head(code, Content_Length=1 << 40, Location="/there")
+            sent = 0
+            with suppress(OSError):
+                while sent < 64 << 20:
+                    to.send(bytes(1 << 20))
+                    sent += 1 << 20
+            taken.append(sent)
+
+        return answer
+
+    taken: list[int] = []
+    with served(file=with_a_body(302), there=plain(CONTENT), gone=with_a_body(404)) as server:
+        assert fetched(f"{server.url}/file") == CONTENT
         with pytest.raises(NotFound):
-            ResumingStream(fetcher(), f"{server.url}/file", StoppedClock())
-        assert len(server.requests) == 1
+            fetched(f"{server.url}/gone")
+    # What the kernels of both sides hold, and no more.
+    assert all(sent < 32 << 20 for sent in taken)
 
 
-# --- directories --------------------------------------------------------------
+def test_files_of_one_server_come_over_one_connection() -> None:
+    def kept(to: Answer) -> None:
+        to.protocol_version = "HTTP/1.1"
+        to.close_connection = False
+        plain(CONTENT)(to)
+
+    with served(one=kept, two=kept, three=kept) as server:
+        ours = fetcher()
+        for name in ("one", "two", "three"):
+            assert whole(ours.open(f"{server.url}/{name}")) == CONTENT
+        assert server.connections == 1
 
 
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    root = tmp_path / "mirror"
-    (root / "targets").mkdir(parents=True)
-    (root / "targets" / "good").write_bytes(b"good")
-    (tmp_path / "secret").write_bytes(b"secret")
-    return root
+def test_a_connection_that_the_server_gave_up_is_made_again() -> None:
+    def kept_for_one(to: Answer) -> None:
+        to.protocol_version = "HTTP/1.1"
+        plain(CONTENT)(to)
+        to.close_connection = True
+
+    with served(one=kept_for_one, two=kept_for_one) as server:
+        ours = fetcher()
+        assert whole(ours.open(f"{server.url}/one")) == CONTENT
+        time.sleep(0.05)  # noqa: TID251 - until the end of the connection has come
+        assert whole(ours.open(f"{server.url}/two")) == CONTENT
+        assert server.connections == 2
 
 
-@pytest.mark.parametrize("name", ["../secret", "targets/../../secret", "", ".", "targets//good"])
-def test_a_name_cannot_leave_the_directory(directory: Path, name: str) -> None:
-    with pytest.raises(InvalidInput, match="does not name a file"):
-        DirectoryFetcher(str(directory)).open(f"{directory}/{name}")
+def test_a_body_that_was_not_read_to_its_end_is_not_mistaken_for_the_next_answer() -> None:
+    def kept(to: Answer) -> None:
+        to.protocol_version = "HTTP/1.1"
+        to.close_connection = False
+        plain(CONTENT)(to)
+
+    with served(one=kept, two=kept) as server:
+        ours = fetcher()
+        stream = ours.open(f"{server.url}/one")
+        assert stream.read(10) == CONTENT[:10]
+        stream.close()
+        assert whole(ours.open(f"{server.url}/two")) == CONTENT
 
 
-@pytest.mark.parametrize("name", ["%2e%2e/secret", "targets%2f..%2f..%2fsecret", "a%00b"])
-def test_a_coded_name_cannot_leave_the_directory(directory: Path, name: str) -> None:
-    url = directory.as_uri()
-    with pytest.raises(InvalidInput, match="does not name a file"):
-        DirectoryFetcher(url).open(f"{url}/{name}")
+def test_the_password_of_an_address_is_sent_and_goes_nowhere_else() -> None:
+    seen: list[str | None] = []
+
+    def guarded(to: Answer) -> None:
+        seen.append(to.headers["Authorization"])
+        status(302, Location=f"http://localhost:{to.server.server_address[1]}/there")(to)
+
+    def elsewhere(to: Answer) -> None:
+        seen.append(to.headers["Authorization"])
+        plain(CONTENT)(to)
+
+    with served(file=guarded, there=elsewhere) as server:
+        address = server.url.replace("://", "://joe:s%40cret@")
+        assert fetched(f"{address}/file") == CONTENT
+    assert seen == [f"Basic {b64encode(b'joe:s@cret').decode()}", None]
 
 
-def test_a_file_elsewhere_is_not_read(directory: Path) -> None:
-    with pytest.raises(InvalidInput, match="not below"):
-        DirectoryFetcher(str(directory)).open(f"{directory}er/file")
-
-
-def test_links_below_the_directory_are_not_followed(directory: Path) -> None:
-    (directory / "link").symlink_to("../secret")
-    (directory / "up").symlink_to("..")
-    for name in ("link", "up/secret"):
-        with pytest.raises(UntrustedData, match="not a plain file"):
-            DirectoryFetcher(str(directory)).open(f"{directory}/{name}")
-
-
-def test_the_directory_itself_may_be_a_link(directory: Path, tmp_path: Path) -> None:
-    link = tmp_path / "link"
-    link.symlink_to(directory)
-    assert whole(DirectoryFetcher(f"{link}/").open(f"{link}/targets/good")) == b"good"
-
-
-def test_only_regular_files_are_opened(directory: Path) -> None:
-    os.mkfifo(directory / "pipe")
-    for name in ("pipe", "targets"):
-        with pytest.raises(UntrustedData, match="not a regular file"):
-            DirectoryFetcher(str(directory)).open(f"{directory}/{name}")
-
-
-def test_a_name_of_four_kilobytes_is_refused(directory: Path) -> None:
-    with pytest.raises(UntrustedData, match="not a plain file"):
-        DirectoryFetcher(str(directory)).open(f"{directory}/{'a' * 4096}")
-
-
-def test_a_file_that_shrinks_while_read_is_noticed(directory: Path) -> None:
-    stream = DirectoryFetcher(str(directory)).open(f"{directory}/targets/good")
-    (directory / "targets" / "good").write_bytes(b"go")
-    with pytest.raises(TransientFailure, match="2 bytes early"):
-        whole(stream)
+def test_a_plus_in_a_path_is_coded_and_codes_are_kept() -> None:
+    with served() as server:
+        server.manners = {"/a%2Bb%20c": plain(CONTENT)}
+        assert fetched(f"{server.url}/a+b%20c") == CONTENT
+        assert fetched(f"{server.url}/a+b c") == CONTENT
