@@ -57,7 +57,8 @@ def local_world(configuration: Configuration | None = None) -> EngineWorld:
         from update_engine.repository.configured import open_repository  # noqa: PLC0415 - slow: TUF
 
         url = configuration.values.repository_url
-        return open_repository(url, TRUST_ROOT, STATE / "tuf", clock)
+        proxy = configuration.values.repository.proxy
+        return open_repository(url, TRUST_ROOT, STATE / "tuf", clock, proxy=proxy)
 
     return EngineWorld(
         machine=machine,

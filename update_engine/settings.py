@@ -39,9 +39,12 @@ class RepositorySettings:
     Attributes:
         url: ``https://``, ``http://``, ``file://`` or a directory; ``{group}``
             is replaced. Empty: updates only by ``update-ctl apply --payload``.
+        proxy: ``http://HOST:PORT`` towards http(s) addresses, ``none`` for no
+            proxy at all; empty: what the environment of the program says.
     """
 
     url: str = ""
+    proxy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,9 @@ def proxy_server(*, password: str = "") -> Iterator[ProxyServer]:
             if method == "CONNECT":
                 line.send(b"HTTP/1.1 200 Connected\r\n\r\n")
             else:
-                beyond.sendall(line.head.replace(target.encode(), f"/{path}".encode(), 1))
+                # As HTTP/1.0: one request on each connection, so that each is seen here.
+                wanted = line.head.replace(target.encode(), f"/{path}".encode(), 1)
+                beyond.sendall(wanted.replace(b"HTTP/1.1", b"HTTP/1.0", 1))
             _join(line.connection, beyond)
 
     with raw_server(play) as server:

@@ -13,7 +13,9 @@ from update_engine.repository.client import Repository
 _NOWHERE = "/nonexistent"  # for machines that are only updated from files
 
 
-def open_repository(url: str, root: Path, cache: Path, clock: Clock) -> Repository:
+def open_repository(
+    url: str, root: Path, cache: Path, clock: Clock, *, proxy: str = ""
+) -> Repository:
     """The repository at ``url``, without asking it anything yet.
 
     Args:
@@ -21,9 +23,11 @@ def open_repository(url: str, root: Path, cache: Path, clock: Clock) -> Reposito
         root: TUF root of trust in the image.
         cache: where accepted metadata is kept.
         clock: time of this machine.
+        proxy: as configured.
 
     Raises:
-        InvalidInput: no root of trust in the image, or a bad address.
+        InvalidInput: no root of trust in the image, or a bad address
+            of the repository or the proxy.
         HostFailure: the root of trust cannot be read.
     """
     try:
@@ -38,5 +42,5 @@ def open_repository(url: str, root: Path, cache: Path, clock: Clock) -> Reposito
     except OSError as error:
         raise HostFailure(f"{root}: {error.strerror}") from error
     location = url or _NOWHERE
-    fetcher = fetcher_for(location, clock)
+    fetcher = fetcher_for(location, clock, proxy=proxy)
     return Repository(location, trusted, cache, fetcher, clock, not_before=built)
