@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from locksmith.core.afterboot import after_boot
 from locksmith.core.effects import (
     Aftermath,
     Announce,
@@ -43,7 +44,6 @@ from locksmith.core.guards import Plan
 from locksmith.core.keys import GroupKeys
 from locksmith.core.rebooting import Host, coordinate
 from locksmith.core.semaphore import Holder, Semaphore, parse
-from locksmith.core.settling import settle
 from osmodel.faults import UntrustedData
 from osmodel.keyvalue import Delete, Outcome, Put, Range, Transaction, Unchanged
 from tests.fakes.rametcd import RamEtcd
@@ -194,7 +194,7 @@ class Fleet:
         self._answer(machine, machine.turn, None)
 
     def _life(self, machine: Machine) -> Flow[str]:
-        ending = yield from settle(self._host(machine))
+        ending = yield from after_boot(self._host(machine))
         if ending != "nothing to look back at":
             self.tell(f"host {machine.number} {ending}")
         while True:

@@ -26,7 +26,7 @@ from locksmith.core.effects import Me
 from locksmith.core.goflags import Flag, Values, from_environment, parse
 from locksmith.core.keys import GroupKeys
 from locksmith.settings import DEFAULT_ENDPOINTS, Settings, with_flags
-from locksmith.world import World
+from locksmith.world import LocksmithWorld
 from osmodel.faults import Fault, InvalidInput
 
 NAME = "locksmithctl"
@@ -47,7 +47,7 @@ FLAGS = (
     Flag("group", "locksmith group."),
     _SHOW_VERSION,
 )  # fmt: skip
-Opened = Callable[[Settings], World]
+Opened = Callable[[Settings], LocksmithWorld]
 
 
 def run(
@@ -157,7 +157,7 @@ def _configured() -> Settings:
     return found.values
 
 
-def local_world(settings: Settings) -> World:
+def local_world(settings: Settings) -> LocksmithWorld:
     """This machine.
 
     Raises:
@@ -186,7 +186,7 @@ def local_world(settings: Settings) -> World:
         boots_of(asked.read()),
     )
     person = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
-    return World(
+    return LocksmithWorld(
         store=store,
         keys=GroupKeys(settings.reboot.group),
         me=me,

@@ -24,7 +24,7 @@ from locksmith.core.rollout import Halt, Policy, Stage
 from locksmith.core.semaphore import Holder, Refusal, Semaphore
 from locksmith.core.waiting import Waiter
 from locksmith.output import as_json, details, moment
-from locksmith.world import World, run_flow
+from locksmith.world import LocksmithWorld, run_flow
 from osmodel.faults import InvalidInput, TransientFailure
 from osmodel.goduration import parse_duration
 from osmodel.keyvalue import Put, Range, Transaction, Unchanged
@@ -40,7 +40,7 @@ _ASKED_BOOTS = 8  # kept
 class Call:
     """One call of a subcommand."""
 
-    world: World
+    world: LocksmithWorld
     flags: Values
     arguments: Sequence[str]
 
@@ -60,7 +60,7 @@ class Subcommand:
     flags: tuple[Flag, ...] = ()
 
 
-def read_state(world: World) -> tuple[Group, list[Waiter], list[Failure]]:
+def read_state(world: LocksmithWorld) -> tuple[Group, list[Waiter], list[Failure]]:
     """Everything about the group, read at one revision.
 
     Raises:
@@ -203,7 +203,7 @@ def set_max(call: Call) -> int:
     return 0
 
 
-def _made_anew(world: World, places: int) -> bool:
+def _made_anew(world: LocksmithWorld, places: int) -> bool:
     """Whether the semaphore was gone, and is there again with nobody in it."""
     key, rollout = world.keys.semaphore, world.keys.rollout
     store = world.store()
@@ -313,7 +313,7 @@ def _count(name: str, text: str) -> int:
     return int(text)
 
 
-def note_asking(world: World) -> None:
+def note_asking(world: LocksmithWorld) -> None:
     """Make durable that this boot may hold a place.
 
     Raises:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from locksmith.core.group import Group
-from locksmith.core.rollout import Stage, told
+from locksmith.core.rollout import Stage, explained
 from locksmith.core.semaphore import Holder
 from locksmith.core.waiting import Waiter
 
@@ -27,11 +27,11 @@ def details(group: Group, waiters: Sequence[Waiter], now: int) -> list[str]:
         lines.append(f"\nWaiting {place}: {one.host or one.machine} {wants}")
         lines.append(f" since {moment(one.since)}\n")
     if group.rollout.halted:
-        lines.append(f"\nThe group is halted: {told(group.rollout.halted)}\n")
+        lines.append(f"\nThe group is halted: {explained(group.rollout.halted)}\n")
     for release in group.rollout.releases:
         if release.stage is not Stage.OPEN and release.decision:
             lines.append(f"\nVersion {release.version} is {release.stage}: ")
-            lines.append(f"{told(release.decision)}\n")
+            lines.append(f"{explained(release.decision)}\n")
     return lines
 
 
@@ -54,14 +54,14 @@ def as_json(group: Group, waiters: Sequence[Waiter]) -> dict[str, object]:
             "soak_s": rollout.policy.soak_s,
             "budget": rollout.policy.budget,
         },
-        "halted": told(rollout.halted) if rollout.halted else None,
+        "halted": explained(rollout.halted) if rollout.halted else None,
         "releases": [
             {
                 "version": one.version,
                 "stage": one.stage.value,
                 "well": list(one.well),
                 "failed": list(one.failed),
-                "reason": told(one.decision) if one.decision else "",
+                "reason": explained(one.decision) if one.decision else "",
             }
             for one in rollout.releases
         ],

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class LocksmithWorld:
     """The machine around the command.
 
     Attributes:
@@ -49,7 +49,7 @@ class World:
         return int(self.clock.now().timestamp())
 
 
-def run_flow(flow: Flow[T], world: World, store: KeyStore) -> T:
+def run_flow(flow: Flow[T], world: LocksmithWorld, store: KeyStore) -> T:
     """Run a flow that only talks to the store."""
     answer: Answer = None
     try:

@@ -75,7 +75,7 @@ class Record:
         from_version: that ran then.
         to_version: that was to run next; empty for a plain reboot.
         root_hash: of that version, or empty.
-        settled: what came of it was found out and told.
+        concluded: what came of it was found out and reported.
     """
 
     boot_id: str
@@ -83,7 +83,7 @@ class Record:
     from_version: str = ""
     to_version: str = ""
     root_hash: str = ""
-    settled: bool = False
+    concluded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ _SETTLING = 3  # further tries to find out what became of a change
 
 
 @dataclass(slots=True)
-class Patience:
+class Retry:
     """How often in a row the store was no help."""
 
     attempts: int = 0
@@ -41,7 +41,7 @@ class Patience:
         self.attempts = 0
 
 
-def told(fault: UntrustedData) -> str:
+def explained(fault: UntrustedData) -> str:
     """A fault and what helps, as one sentence."""
     return f"{fault}: {fault.hint}" if fault.hint else str(fault)
 
@@ -73,16 +73,16 @@ def look(keys: GroupKeys, leaver: str, tries: int) -> Flow[Group | Trouble]:
         leaver: the host's id.
         tries: after which it ends with trouble; 0 for never.
     """
-    patience = Patience()
+    retry = Retry()
     wanted = (Range(keys.semaphore), Range(keys.rollout))
     transaction = Transaction((), (Delete(keys.waiting_of(leaver)),), wanted)
     while True:
         found = read_group(keys, (yield from commit(transaction)))
         if not isinstance(found, Trouble):
             return found[0]
-        if tries and patience.attempts + 1 >= tries:
+        if tries and retry.attempts + 1 >= tries:
             return found
-        yield from patience.pause(found.reason)
+        yield from retry.pause(found.reason)
 
 
 def change(keys: GroupKeys, edit: Edit, *extra: Put, tries: int = 0) -> Flow[Group | Trouble]:
@@ -99,19 +99,19 @@ def change(keys: GroupKeys, edit: Edit, *extra: Put, tries: int = 0) -> Flow[Gro
     Returns:
         The values as they are then.
     """
-    patience = Patience()
+    retry = Retry()
     wanted = (Range(keys.semaphore), Range(keys.rollout))
     outcome = yield from commit(Transaction(reads=wanted))
     while True:
         found = read_group(keys, outcome)
         if isinstance(found, Trouble):
             settling = _SETTLING if found.unknown else 0
-            if tries and patience.attempts + 1 >= tries + settling:
+            if tries and retry.attempts + 1 >= tries + settling:
                 return found
-            yield from patience.pause(found.reason)
+            yield from retry.pause(found.reason)
             outcome = yield from commit(Transaction(reads=wanted))
             continue
-        patience.over()
+        retry.over()
         group, revisions = found
         after = edit(group)
         transaction = _edited(keys, group, after, revisions, extra)
@@ -132,7 +132,7 @@ def read_group(keys: GroupKeys, outcome: Outcome | Trouble) -> tuple[Group, Revi
     try:
         return _group(keys, outcome)
     except UntrustedData as fault:
-        return Trouble(told(fault))
+        return Trouble(explained(fault))
 
 
 def _group(keys: GroupKeys, outcome: Outcome) -> tuple[Group, Revisions]:

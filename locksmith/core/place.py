@@ -29,7 +29,7 @@ from locksmith.core.effects import (
     draw,
     look,
 )
-from locksmith.core.group import Patience, give_back, told
+from locksmith.core.group import Retry, explained, give_back
 from locksmith.core.keys import GroupKeys
 from locksmith.core.view import Claim, Held, Stand, Take, View, Withdraw, move, reads, seen
 from locksmith.core.waiting import Waiter
@@ -92,9 +92,9 @@ class _Queue:
         keys: of the group.
         me: the host.
         need: why it wants to reboot.
-        patience: with the store.
+        retry: with the store.
         view: of the group, ``None`` when it has to be looked at anew.
-        lying: who was first in the queue while a place was free, and since when in
+        free_since: who was first in the queue while a place was free, and since when in
             seconds of uptime.
         created: create revision of the host's entry when it was last seen.
     """
@@ -102,9 +102,9 @@ class _Queue:
     keys: GroupKeys
     me: Me
     need: Need
-    patience: Patience = field(default_factory=Patience)
+    retry: Retry = field(default_factory=Retry)
     view: View | None = None
-    lying: tuple[str, float] | None = None
+    free_since: tuple[str, float] | None = None
     created: int = 0
 
     def advance(self, facts: Facts) -> Flow[Taken | Hindered | None]:
@@ -113,9 +113,9 @@ class _Queue:
             yield from self._enter(facts)
         if self.view is None:
             return None
-        patient = self._is_patient(self.view, facts.uptime_s)
+        yields = self._yields(self.view, facts.uptime_s)
         at = int(facts.now.timestamp())
-        claim = Claim(self.me, facts.runs, self.need, at, patient=patient)
+        claim = Claim(self.me, facts.runs, self.need, at, yields=yields)
         match move(self.keys, self.view, claim):
             case Held():
                 yield from self._leave()
@@ -129,14 +129,14 @@ class _Queue:
                 yield from self._stand(self.view, reason, ahead)
         return None
 
-    def _is_patient(self, view: View, uptime: float) -> bool:
+    def _yields(self, view: View, uptime: float) -> bool:
         """Whether a free place is left to those ahead; a dead one must not let it lie for ever."""
         if not view.ahead or not view.semaphore.available:
-            self.lying = None
+            self.free_since = None
             return True
-        if self.lying is None or self.lying[0] != view.ahead[0]:
-            self.lying = (view.ahead[0], uptime)
-        return uptime - self.lying[1] < _DEAD_AFTER
+        if self.free_since is None or self.free_since[0] != view.ahead[0]:
+            self.free_since = (view.ahead[0], uptime)
+        return uptime - self.free_since[1] < _DEAD_AFTER
 
     def withdraw(self) -> Flow[None]:
         """Leave the queue, and give back what a request got that nobody heard of."""
@@ -175,15 +175,15 @@ class _Queue:
         """Take the view out of an answer; wait when there is none."""
         self.view = None
         if isinstance(outcome, Trouble):
-            yield from self.patience.pause(outcome.reason, self.need.version)
+            yield from self.retry.pause(outcome.reason, self.need.version)
             return
         try:
             self.view = seen(self.keys, outcome)
         except UntrustedData as fault:
-            yield from self.patience.pause(told(fault), self.need.version)
+            yield from self.retry.pause(explained(fault), self.need.version)
             return
         self.created = self.view.entry_created
-        self.patience.over()
+        self.retry.over()
 
     def _leave(self) -> Flow[bool]:
         """Leave the queue; no request under way can take a place any more.
@@ -192,10 +192,10 @@ class _Queue:
             Whether the place is held by this very boot of this host.
         """
         key = self.keys.waiting_of(self.me.id)
-        patience = Patience()
+        retry = Retry()
         transaction = Transaction((), (Delete(key),), reads(self.keys, self.me.id))
         while isinstance(outcome := (yield from commit(transaction)), Trouble):
-            yield from patience.pause(outcome.reason)
+            yield from retry.pause(outcome.reason)
         try:
             held = seen(self.keys, outcome).semaphore.holder(self.me.id)
         except UntrustedData:

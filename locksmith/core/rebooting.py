@@ -200,7 +200,7 @@ def _go(host: Host, need: Need, facts: Facts) -> Flow[str]:
     failed = yield from attempt(Reboot())
     if not failed:
         yield Pause(_REBOOT_TAKES)
-    yield Remember(host.record or Record("", 0, settled=True))
+    yield Remember(host.record or Record("", 0, concluded=True))
     return failed.reason if failed else "the machine was asked to reboot and did not"
 
 

@@ -145,12 +145,12 @@ class Rollout:
             under_way: other hosts that hold a place for it and have not failed.
         """
         if self.halted is not None:
-            return Judgement(Leave.LATER, f"the group is halted: {told(self.halted)}")
+            return Judgement(Leave.LATER, f"the group is halted: {explained(self.halted)}")
         if not version:
             return Judgement(Leave.GRANTED)
         release = self.release(version)
         if release.stage is not Stage.OPEN:
-            because = f": {told(release.decision)}" if release.decision else ""
+            because = f": {explained(release.decision)}" if release.decision else ""
             return Judgement(Leave.REFUSED, f"version {version} is {release.stage}{because}")
         tried = len(release.well) + under_way
         if len(release.well) < self.policy.canaries <= tried:
@@ -208,7 +208,7 @@ def _pruned(releases: list[Release]) -> tuple[Release, ...]:
     return tuple(releases)
 
 
-def told(halt: Halt) -> str:
+def explained(halt: Halt) -> str:
     """Why, and by whom, in a few words."""
     return f"{halt.reason} ({halt.by})" if halt.by else halt.reason
 

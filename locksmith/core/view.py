@@ -129,7 +129,7 @@ class Claim:
         runs: version that runs.
         need: why it wants to reboot.
         at: seconds since 1970.
-        patient: it leaves a free place to those ahead of it. Not after it has waited
+        yields: it leaves a free place to those ahead of it. Not after it has waited
             so long that the first of them must be dead.
     """
 
@@ -137,7 +137,7 @@ class Claim:
     runs: str
     need: Need
     at: int
-    patient: bool = True
+    yields: bool = True
 
     @property
     def holder(self) -> Holder:
@@ -168,7 +168,7 @@ def move(keys: GroupKeys, view: View, claim: Claim) -> Move:
         return Stand(f"{taken.text}{known}", len(view.ahead))
     if held is not None and _noted(held, claim):
         return Held()
-    if held is None and claim.patient and view.ahead:
+    if held is None and claim.yields and view.ahead:
         return Stand(f"{len(view.ahead)} hosts wait longer", len(view.ahead))
     return Take(_taking(keys, view, claim, taken))
 
@@ -187,7 +187,7 @@ def _taking(keys: GroupKeys, view: View, claim: Claim, taken: Semaphore) -> Tran
     changes: list[Change] = [Put(keys.semaphore, semaphores.encode(taken))]
     if view.entry_revision:
         changes.append(Delete(entry))
-    if view.ahead and not claim.patient:
+    if view.ahead and not claim.yields:
         # The first in the queue let a free place lie: it is dead, or will ask anew.
         changes.append(Delete(keys.waiting_of(view.ahead[0])))
     if not view.rollout_revision:

@@ -17,8 +17,8 @@ def test_no_story_breaks_a_promise(first: int) -> None:
     for seed in range(first, first + BLOCK):
         course = play(story_of(seed, HOSTS))
         again = f"python -m bench.rollout --first {seed} --seeds 1 --hosts {HOSTS}"
-        told = "\n".join((f"{course.broken}; {again}", str(course.story), *course.lines[-80:]))
-        assert not course.broken, told
+        details = "\n".join((f"{course.broken}; {again}", str(course.story), *course.lines[-80:]))
+        assert not course.broken, details
 
 
 def test_a_story_repeats() -> None:

@@ -20,7 +20,7 @@ from locksmith.core.rollout import Halt, Rollout, Stage
 from locksmith.core.semaphore import Holder, Semaphore
 from locksmith.core.waiting import Waiter
 from locksmith.settings import Settings
-from locksmith.world import World
+from locksmith.world import LocksmithWorld
 from osmodel.faults import TransientFailure
 from osmodel.keyvalue import Outcome, Transaction
 from tests.fakes.clock import StoppedClock
@@ -50,9 +50,9 @@ class Terminal:
             words, self.environment, lambda: self.settings, self._world, (self.out, self.err)
         )
 
-    def _world(self, settings: Settings) -> World:
+    def _world(self, settings: Settings) -> LocksmithWorld:
         self.settings = settings
-        return World(
+        return LocksmithWorld(
             lambda: self.store, GroupKeys(settings.reboot.group), self.me, self.asked,
             StoppedClock(), lambda: 0.0, self.out, self.err, self.is_terminal, self.ask,
         )  # fmt: skip

@@ -358,14 +358,14 @@ def test_a_place_is_given_back_when_the_window_closes() -> None:
 
 
 def test_two_reboots_are_six_hours_apart_whatever_the_store_says() -> None:
-    last = Record("boot-0", int(START.timestamp()) - 3600, settled=True)
+    last = Record("boot-0", int(START.timestamp()) - 3600, concluded=True)
     driver = FlowDriver(need=NEW)
     assert reboots(driver, host(record=last))
     assert sum(driver.waits) == pytest.approx(5 * 3600)
 
 
 def test_a_clock_that_was_set_back_by_years_does_not_stop_reboots_for_years() -> None:
-    last = Record("boot-0", int(datetime(2040, 1, 1, tzinfo=UTC).timestamp()), settled=True)
+    last = Record("boot-0", int(datetime(2040, 1, 1, tzinfo=UTC).timestamp()), concluded=True)
     driver = FlowDriver(need=NEW)
     driver.facts = replace(driver.facts, uptime_s=600.0)
     assert reboots(driver, host(record=last))
@@ -431,7 +431,7 @@ def test_a_reboot_that_is_refused_gives_the_place_back() -> None:
     assert gives_up(driver, host(), "login1 refused")
     assert stored(driver).holders == ()
     assert driver.record is not None
-    assert driver.record.settled
+    assert driver.record.concluded
 
 
 def test_a_reboot_that_does_not_come_gives_the_place_back() -> None:

@@ -57,13 +57,13 @@ class Intention:
     from_version: str = ""
 
 
-def settle(host: Host) -> Flow[str]:
+def after_boot(host: Host) -> Flow[str]:
     """Find out what became of the last reboot; returns it in a few words."""
     yield Report(Activity(Phase.LOOKING_BACK))
     group = yield from look(host.keys, host.me.id, _tries(host))
     if isinstance(group, Trouble):
         group = Group(Semaphore(), Rollout())
-    record = host.record if host.record and not host.record.settled else None
+    record = host.record if host.record and not host.record.concluded else None
     kept = keeps_place(group, host.me)
     if not kept and (record is None or record.boot_id == host.me.boot_id):
         return "nothing to look back at"
@@ -76,7 +76,7 @@ def settle(host: Host) -> Flow[str]:
     else:
         ending = yield from _give_on(host, group, intended, kept=kept)
     if host.record and host.record.boot_id != host.me.boot_id:
-        yield Remember(replace(host.record, settled=True))
+        yield Remember(replace(host.record, concluded=True))
     return ending
 
 
@@ -147,7 +147,7 @@ def _tell_failure(host: Host, intended: Intention, found: Aftermath) -> Flow[Non
     """Write down what happened; the place stays taken."""
     me, at = host.me, int(found.now.timestamp())
     reason = found.reason or f"it came back with {found.runs}"
-    told = Failure(
+    fell_back = Failure(
         me.id, me.host, at, intended.version, intended.root_hash, found.runs, reason, found.excerpt
     )
     halt = Halt(at, me.host, f"{me.host} fell back to {found.runs}: {reason}")
@@ -159,5 +159,5 @@ def _tell_failure(host: Host, intended: Intention, found: Aftermath) -> Flow[Non
         return Group(noted, group.rollout.with_failure(intended.version, me.id, halt))
 
     yield Undo()
-    record = Put(host.keys.failure_of(me.id), failures.encode(told))
+    record = Put(host.keys.failure_of(me.id), failures.encode(fell_back))
     yield from change(host.keys, edit, record, tries=_tries(host))
