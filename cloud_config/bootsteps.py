@@ -43,6 +43,7 @@ from osmodel.faults import Fault
 
 NETWORK_UNIT = "cloud-config-network.service"
 METADATA = Path("/run/cloud-config/metadata.json")
+_MEDIUM = Path("/run/cloud-config/medium")  # mounted there while it is read
 REMEMBERED = Path("/var/lib/cloud-config/metadata.json")
 
 _log = logging.getLogger("cloud-config")
@@ -162,7 +163,7 @@ def local_world() -> BootWorld:
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     sources = SourcesWorld(
         root=Path("/"),
-        media=MountedMedia(KernelMounts(), runner),
+        media=MountedMedia(KernelMounts(), runner, mount_point=_MEDIUM),
         http=PlainHttp(clock),
         fetcher=_fetcher,
         variables=VsockVariables(),

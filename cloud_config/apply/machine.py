@@ -27,7 +27,7 @@ _ONCE = 64
 def machine(runner: Runner, clock: Clock) -> ApplyWorld:
     """This machine; the entry points bring what runs programs and tells the time."""
     return ApplyWorld(
-        tree=GuardedTree(),
+        tree=GuardedTree(drafts=".cloud-config-"),
         image=image_layer,
         accounts=SystemAccounts(runner),
         units=Systemctl(runner),

@@ -92,5 +92,6 @@ def run_script(action: RunScript, context: Context) -> Done:
     directory = once_directory(context.instance)
     context.world.tree.put(f"{directory}/{name}", action.content, 0o700, ROOT)
     progress.write(str(count + 1))
-    context.world.units.start_script(unit, f"{directory}/{name}", f"{directory}/{name}.ended")
+    script = f"{directory}/{name}"
+    context.world.units.start_script(unit, script, f"{script}.ended", "Script of the user data")
     return Done(Outcome.CHANGED, f"started as {unit}")

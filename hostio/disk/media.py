@@ -19,7 +19,6 @@ from hostio.system.runner import Command, Runner
 from hostio.system.syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, Mounts
 from osmodel.faults import HostFailure
 
-MOUNT_POINT = Path("/run/cloud-config/medium")
 SETTLE_SECONDS = 60
 """How long the machine's devices may take to be found, in seconds."""
 
@@ -71,7 +70,8 @@ class MountedMedia:
         mounts: Mounts,
         runner: Runner,
         dev: Path = Path("/dev"),
-        mount_point: Path = MOUNT_POINT,
+        *,
+        mount_point: Path,
     ) -> None:
         self._mounts = mounts
         self._runner = runner

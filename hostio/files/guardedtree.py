@@ -132,10 +132,17 @@ def parts_of(path: str) -> tuple[str, ...]:
 
 
 class GuardedTree:
-    """The files below ``root``; see :class:`Tree`."""
+    """The files below ``root``; see :class:`Tree`.
 
-    def __init__(self, root: Path = Path("/")) -> None:
+    Args:
+        root: the directory that holds the writable trees.
+        drafts: what the names of unfinished files begin with. A program keeps
+            its own for ever: by it, it finds what was interrupted.
+    """
+
+    def __init__(self, root: Path = Path("/"), *, drafts: str = ".new-") -> None:
         self._root = root
+        self._drafts = drafts
 
     def look(self, path: str) -> Entry | None:
         """See :meth:`ReadableTree.look`."""
@@ -166,7 +173,7 @@ class GuardedTree:
         """See :meth:`Tree.put`."""
         with _faults(path), self._parent(path, make=True) as (parent, name):
             assert parent is not None
-            with _beside(parent, name) as beside:
+            with _beside(parent, name, self._beside_name(name)) as beside:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
                 with os.fdopen(os.open(beside, flags, 0o600, dir_fd=parent), "wb") as file:
                     file.write(content)
@@ -179,7 +186,7 @@ class GuardedTree:
         """See :meth:`Tree.link`."""
         with _faults(path), self._parent(path, make=True) as (parent, name):
             assert parent is not None
-            with _beside(parent, name) as beside:
+            with _beside(parent, name, self._beside_name(name)) as beside:
                 os.symlink(target, beside, dir_fd=parent)
 
     def make_directory(self, path: str, mode: int, owner: Owner) -> None:
@@ -194,10 +201,14 @@ class GuardedTree:
         with _faults(path), self._parent(path) as (parent, name):
             if parent is None:
                 return
-            for gone in (name, _beside_name(name)):
+            for gone in (name, self._beside_name(name)):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(gone, dir_fd=parent)
             os.fsync(parent)
+
+    def _beside_name(self, name: str) -> str:
+        # Short and hidden whatever the name is: no program takes it for a file of its own.
+        return f"{self._drafts}{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
 
     @contextlib.contextmanager
     def _parent(self, path: str, *, make: bool = False) -> Iterator[tuple[int | None, str]]:
@@ -279,15 +290,9 @@ def _is_trusted_link(here: int, name: str) -> bool:
     return itself.st_uid == above.st_uid == 0 and not above.st_mode & _OTHERS_WRITE
 
 
-def _beside_name(name: str) -> str:
-    # Short and hidden whatever the name is: no program takes it for a file of its own.
-    return f".cloud-config-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
-
-
 @contextlib.contextmanager
-def _beside(parent: int, name: str) -> Iterator[str]:
+def _beside(parent: int, name: str, beside: str) -> Iterator[str]:
     """A free name in the same directory that becomes ``name`` if all went well."""
-    beside = _beside_name(name)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(beside, dir_fd=parent)
     try:

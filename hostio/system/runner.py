@@ -7,8 +7,11 @@ match and no user ``PATH``.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import shlex
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +23,7 @@ from osmodel.faults import HostFailure
 _log = logging.getLogger(__name__)
 
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+_GRACE = 2.0  # seconds between asking a program to end and killing it
 _KEPT_OUTPUT = 4096  # bytes of standard error quoted in a failure
 _MOST_EXPLAINED = 64 << 10  # bytes of each stream that a caller may look at
 
@@ -69,8 +73,8 @@ class Runner(Protocol):
 
         Raises:
             ProgramFailure: non-zero exit; the message ends with the last 4096 bytes
-                of standard error.
-            HostFailure: missing program, or timeout.
+                of standard error, or of standard output if there is none.
+            HostFailure: missing program, or timeout; its children end with it.
         """
         ...
 
@@ -82,29 +86,53 @@ class LocalRunner:
         """See :meth:`Runner.run`."""
         _log.debug("run: %s", command)
         try:
-            done = subprocess.run(
+            process = subprocess.Popen(
                 command.argv,
-                input=command.stdin,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 env={**ENVIRONMENT, **command.env},
                 cwd=command.cwd,
-                timeout=command.timeout,
-                capture_output=True,
-                check=True,
+                # A group of its own, so that what the program started ends with it.
+                process_group=0,
             )
         except FileNotFoundError as error:
             raise HostFailure(f"program not found: {command.argv[0]}") from error
-        except subprocess.TimeoutExpired as error:
-            raise HostFailure(f"no end after {command.timeout:g} s: {command}") from error
-        except subprocess.CalledProcessError as error:
-            raise _failure(command, error) from error
         except (OSError, ValueError) as error:
             # Too long for the kernel, or no text that a program can be called with.
             raise HostFailure(f"can not run {command.argv[0]}: {error}") from error
-        return done.stdout
+        output, errors = _followed(process, command)
+        if process.returncode:
+            raise _failure(command, process.returncode, output, errors)
+        return output
 
 
-def _failure(command: Command, error: subprocess.CalledProcessError) -> ProgramFailure:
-    tail = error.stderr[-_KEPT_OUTPUT:].decode(errors="replace").strip()
-    streams = (error.stdout, error.stderr)
+def _failure(command: Command, status: int, output: bytes, errors: bytes) -> ProgramFailure:
+    # Some programs complain on standard output.
+    tail = (errors.strip() or output.strip())[-_KEPT_OUTPUT:].decode(errors="replace").strip()
+    streams = (output, errors)
     printed = "\n".join(text[-_MOST_EXPLAINED:].decode(errors="replace") for text in streams)
-    return ProgramFailure(f"exit {error.returncode}: {command}\n{tail}", printed)
+    return ProgramFailure(f"exit {status}: {command}\n{tail}", printed)
+
+
+def _followed(process: subprocess.Popen[bytes], command: Command) -> tuple[bytes, bytes]:
+    """What a program prints on both streams; it and its children end with us."""
+    with process:
+        try:
+            return process.communicate(command.stdin, command.timeout)
+        except subprocess.TimeoutExpired as error:
+            _end(process)
+            raise HostFailure(f"no end after {command.timeout:g} s: {command}") from error
+        except BaseException:
+            # Interrupted: the terminal tells our group only.
+            _end(process)
+            raise
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a program and everything in its group: in order, then by force."""
+    for signal_, patience in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, None)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal_)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)

@@ -53,13 +53,14 @@ class UnitManager(Protocol):
         """
         ...
 
-    def start_script(self, unit: str, script: str, ended: str) -> None:
+    def start_script(self, unit: str, script: str, ended: str, description: str) -> None:
         """Run a file as a transient unit.
 
         Args:
             unit: its name.
             script: absolute path of the executable file.
             ended: absolute path of a file made when it ended, however it did.
+            description: of the unit, for people.
         """
         ...
 
@@ -102,14 +103,14 @@ class Systemctl:
         waiting = () if wait else ("--no-block",)
         self._run("systemctl", *waiting, verb, "--", name)
 
-    def start_script(self, unit: str, script: str, ended: str) -> None:
+    def start_script(self, unit: str, script: str, ended: str, description: str) -> None:
         """See :meth:`UnitManager.start_script`."""
         self._run(
             "systemd-run",
             "--quiet",
             "--no-block",
             f"--unit={unit}",
-            "--description=Script of the user data",
+            f"--description={description}",
             f"--property=ExecStopPost=/usr/bin/touch {ended}",
             "--",
             script,

@@ -95,8 +95,8 @@ class RamUnits:
         else:
             self.active.add(name)
 
-    def start_script(self, unit: str, script: str, ended: str) -> None:
-        del script, ended
+    def start_script(self, unit: str, script: str, ended: str, description: str) -> None:
+        del script, ended, description
         self._call(f"script {unit}", unit)
         self.active.add(unit)
 

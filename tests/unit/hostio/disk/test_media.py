@@ -53,7 +53,7 @@ def labelled(tmp_path: Path, label: str, node: Path) -> None:
 
 def media(tmp_path: Path, mounts: Mounts, runner: ScriptedRunner | None = None) -> MountedMedia:
     runner = runner or ScriptedRunner(udevadm=b"")
-    return MountedMedia(mounts, runner, tmp_path / "dev", tmp_path / "at")
+    return MountedMedia(mounts, runner, tmp_path / "dev", mount_point=tmp_path / "at")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from hostio.files.guardedtree import (
     Kind,
     Owner,
     Tree,
-    _beside_name,
     parts_of,
 )
 from hostio.system.runner import Command, LocalRunner
@@ -210,7 +209,7 @@ def test_the_umask_has_no_say(tree: GuardedTree, root: Path) -> None:
 
 
 def test_the_rest_of_a_cut_write_is_cleaned_up(tree: GuardedTree, root: Path) -> None:
-    rest = root / "etc" / _beside_name("x")
+    rest = root / "etc" / GuardedTree(root)._beside_name("x")
     rest.write_bytes(b"half")
     tree.put("/etc/x", b"1", 0o644, ME)
     assert [path.name for path in (root / "etc").iterdir()] == ["x"]

@@ -55,7 +55,7 @@ def test_a_unit_that_is_being_started_is_active(state: str, active: bool) -> Non
 
 def test_a_script_is_a_unit_that_says_when_it_ended() -> None:
     runner = ScriptedRunner(systemd_run=b"")
-    Systemctl(runner).start_script("s.service", "/var/s", "/var/s.ended")
+    Systemctl(runner).start_script("s.service", "/var/s", "/var/s.ended", "Script of the user data")
     assert asked(runner)[0] == (
         "systemd-run --quiet --no-block --unit=s.service --description=Script of the user data "
         "--property=ExecStopPost=/usr/bin/touch /var/s.ended -- /var/s"
