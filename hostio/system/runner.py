@@ -13,9 +13,11 @@ import os
 import shlex
 import signal
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Protocol
 
 from osmodel.faults import HostFailure
@@ -85,6 +87,7 @@ class LocalRunner:
     def run(self, command: Command) -> bytes:
         """See :meth:`Runner.run`."""
         _log.debug("run: %s", command)
+        interrupts = _HeldInterrupts()
         try:
             process = subprocess.Popen(
                 command.argv,
@@ -97,11 +100,13 @@ class LocalRunner:
                 process_group=0,
             )
         except FileNotFoundError as error:
+            interrupts.let_go()
             raise HostFailure(f"program not found: {command.argv[0]}") from error
         except (OSError, ValueError) as error:
+            interrupts.let_go()
             # Too long for the kernel, or no text that a program can be called with.
             raise HostFailure(f"can not run {command.argv[0]}: {error}") from error
-        output, errors = _followed(process, command)
+        output, errors = _followed(process, command, interrupts)
         if process.returncode:
             raise _failure(command, process.returncode, output, errors)
         return output
@@ -115,10 +120,37 @@ def _failure(command: Command, status: int, output: bytes, errors: bytes) -> Pro
     return ProgramFailure(f"exit {status}: {command}\n{tail}", printed)
 
 
-def _followed(process: subprocess.Popen[bytes], command: Command) -> tuple[bytes, bytes]:
+class _HeldInterrupts:
+    """Keeps Ctrl-C back while a program starts: nobody could end it yet.
+
+    A handler, since a blocked signal would be blocked in the program as well.
+    """
+
+    def __init__(self) -> None:
+        self._arrived = False
+        self._holds = threading.current_thread() is threading.main_thread()
+        if self._holds:
+            self._before = signal.signal(signal.SIGINT, self._note)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self._arrived = True
+
+    def let_go(self) -> None:
+        """Handle interrupts as before, and the one that came meanwhile."""
+        if self._holds:
+            signal.signal(signal.SIGINT, self._before or signal.SIG_DFL)
+        if self._arrived:
+            raise KeyboardInterrupt
+
+
+def _followed(
+    process: subprocess.Popen[bytes], command: Command, interrupts: _HeldInterrupts
+) -> tuple[bytes, bytes]:
     """What a program prints on both streams; it and its children end with us."""
     with process:
         try:
+            interrupts.let_go()
             return process.communicate(command.stdin, command.timeout)
         except subprocess.TimeoutExpired as error:
             _end(process)
