@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TextIO
 
 from hostio.files.dropins import Merged, read_drop_ins
-from hostio.files.keyfile import KeyFile
 from hostio.files.statefiles import DurableFile
-from hostio.net.etcd import KeyStore
+from hostio.keyvalue.keyfile import KeyFile
+from hostio.keyvalue.port import KeyStore
 from hostio.system.clock import SystemClock
 from hostio.system.commandline import complain, run_program
 from locksmith.commands import SUBCOMMANDS, Call, Subcommand, boots_of
@@ -169,7 +169,7 @@ def local_world(settings: Settings) -> LocksmithWorld:
         if not settings.endpoints:
             return KeyFile(STATE / "store.json", clock)
         # Most calls on a machine without etcd need neither HTTP nor TLS.
-        from hostio.net.etcdgateway import EtcdAccess, EtcdGateway  # noqa: PLC0415 - see above
+        from hostio.keyvalue.etcdgateway import EtcdAccess, EtcdGateway  # noqa: PLC0415 - see above
 
         etcd = replace(settings.etcd, endpoints=settings.endpoints)
         access = EtcdAccess(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TextIO, TypeVar
 
 from hostio.files.statefiles import TextFile
-from hostio.net.etcd import KeyStore, UnknownOutcome
+from hostio.keyvalue.port import KeyStore, UnknownOutcome
 from hostio.system.clock import Clock
 from locksmith.core.effects import Answer, Commit, Draw, Flow, Me, Pause, Report, Trouble
 from locksmith.core.keys import GroupKeys

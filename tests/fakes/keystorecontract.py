@@ -1,6 +1,6 @@
 """What every store of keys must do; run over each adapter and over the fake."""
 
-from hostio.net.etcd import KeyStore
+from hostio.keyvalue.port import KeyStore
 from osmodel.keyvalue import (
     Delete,
     Order,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hostio.net.etcdgateway import EtcdAccess, EtcdGateway
+from hostio.keyvalue.etcdgateway import EtcdAccess, EtcdGateway
 from hostio.net.localsocket import free_port
 from hostio.system.clock import SystemClock
 from osmodel.faults import Fault

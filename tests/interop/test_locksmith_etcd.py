@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hostio.net.etcd import KeyStore, UnknownOutcome
-from hostio.net.etcdgateway import EtcdAccess, EtcdGateway
+from hostio.keyvalue.etcdgateway import EtcdAccess, EtcdGateway
+from hostio.keyvalue.port import KeyStore, UnknownOutcome
 from hostio.net.localsocket import free_port
 from hostio.system.clock import SystemClock
 from hostio.system.runner import Command, LocalRunner

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from hostio.net.etcd import UnknownOutcome
+from hostio.keyvalue.port import UnknownOutcome
 from locksmith.cli import run
 from locksmith.core import failure as failures
 from locksmith.core import rollout as rollouts

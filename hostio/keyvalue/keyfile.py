@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hostio.files.lock import locked
 from hostio.files.statefiles import DurableFile
-from hostio.net import etcdwire
+from hostio.keyvalue import etcdwire
 from hostio.system.clock import Clock
 from osmodel.faults import HostFailure, TransientFailure, UntrustedData
 from osmodel.keyvalue import KeyChange, KeyValue, Order, Outcome, Put, Range, Transaction
@@ -25,7 +25,7 @@ _LOOK = 1.0  # seconds between two looks of a watch
 
 
 class KeyFile:
-    """Keys in a file; see :class:`hostio.net.etcd.KeyStore`.
+    """Keys in a file; see :class:`hostio.keyvalue.port.KeyStore`.
 
     Args:
         path: of the file; made at the first change.
@@ -38,7 +38,7 @@ class KeyFile:
         self._clock = clock
 
     def commit(self, transaction: Transaction) -> Outcome:
-        """See :meth:`hostio.net.etcd.KeyStore.commit`.
+        """See :meth:`hostio.keyvalue.port.KeyStore.commit`.
 
         Raises:
             HostFailure: the file cannot be read or written.
@@ -58,7 +58,7 @@ class KeyFile:
         raise AssertionError("the last try returns or raises")
 
     def watch(self, ranges: Sequence[Range], revision: int, timeout: float) -> Sequence[KeyChange]:
-        """See :meth:`hostio.net.etcd.KeyStore.watch`; a removal is not seen."""
+        """See :meth:`hostio.keyvalue.port.KeyStore.watch`; a removal is not seen."""
         until = self._clock.monotonic() + timeout
         while True:
             _, keys = self._read()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hostio.files.keyfile import KeyFile
-from hostio.net.etcd import KeyStore
+from hostio.keyvalue.keyfile import KeyFile
+from hostio.keyvalue.port import KeyStore
 from osmodel.faults import UntrustedData
 from osmodel.keyvalue import Put, Range, Transaction
 from tests.fakes.clock import StoppedClock

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from hostio.net import etcdwire
-from hostio.net.etcd import UnknownOutcome
-from hostio.net.etcdwire import Fields
+from hostio.keyvalue import etcdwire
+from hostio.keyvalue.etcdwire import Fields
+from hostio.keyvalue.port import UnknownOutcome
 from hostio.system.clock import Clock
 from osmodel.faults import InvalidInput, TransientFailure, UntrustedData
 from osmodel.keyvalue import KeyChange, Outcome, Range, Transaction
@@ -67,7 +67,7 @@ class _Endpoint:
 
 
 class EtcdGateway:
-    """A cluster; see :class:`hostio.net.etcd.KeyStore` and :class:`hostio.net.etcd.Leases`.
+    """A cluster; see ``KeyStore`` and ``Leases`` of :mod:`hostio.keyvalue.port`.
 
     Args:
         access: how to reach it.
@@ -89,13 +89,13 @@ class EtcdGateway:
         self._token = ""
 
     def commit(self, transaction: Transaction) -> Outcome:
-        """See :meth:`hostio.net.etcd.KeyStore.commit`."""
+        """See :meth:`hostio.keyvalue.port.KeyStore.commit`."""
         request = etcdwire.transaction_request(transaction)
         fields = self._call("kv/txn", request, changes=bool(transaction.changes))
         return etcdwire.parse_outcome(fields, transaction)
 
     def watch(self, ranges: Sequence[Range], revision: int, timeout: float) -> Sequence[KeyChange]:
-        """See :meth:`hostio.net.etcd.KeyStore.watch`."""
+        """See :meth:`hostio.keyvalue.port.KeyStore.watch`."""
         body = etcdwire.watch_request(ranges, revision).encode()
 
         def attempt(endpoint: _Endpoint) -> Sequence[KeyChange]:
@@ -109,16 +109,16 @@ class EtcdGateway:
         return self._on_some_endpoint(lambda one: self._authenticated(one, attempt))
 
     def grant(self, seconds: int) -> int:
-        """See :meth:`hostio.net.etcd.Leases.grant`."""
+        """See :meth:`hostio.keyvalue.port.Leases.grant`."""
         return etcdwire.number(self._call("lease/grant", {"TTL": str(seconds)}), "ID")
 
     def keep_alive(self, lease: int) -> int:
-        """See :meth:`hostio.net.etcd.Leases.keep_alive`."""
+        """See :meth:`hostio.keyvalue.port.Leases.keep_alive`."""
         answer = self._call("lease/keepalive", {"ID": str(lease)})
         return max(etcdwire.number(etcdwire.table(answer.get("result")), "TTL"), 0)
 
     def revoke(self, lease: int) -> None:
-        """See :meth:`hostio.net.etcd.Leases.revoke`."""
+        """See :meth:`hostio.keyvalue.port.Leases.revoke`."""
         if self.keep_alive(lease):
             self._call("lease/revoke", {"ID": str(lease)})
 
