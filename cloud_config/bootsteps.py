@@ -1,6 +1,6 @@
 """What the start of a machine runs: ``boot-step local`` and ``boot-step network``.
 
-``local`` runs before the network is configured and reads what lies at hand. If
+``local`` runs before the network is configured and reads the local datasources. If
 the platform's service or a URL has to be asked first, or addresses are wanted
 that only the network brings, it queues ``network``, which runs once the network
 is up. Most machines never need that.

@@ -19,7 +19,7 @@ from cloud_config.document.keys import Fields, Items, Kind, Leaf, Shape, describ
 from cloud_config.document.scalars import Resolved
 from cloud_config.document.showing import shown
 from cloud_config.document.suggesting import advice
-from cloud_config.document.yamltree import Listing, Mapping, Node, Scalar
+from cloud_config.document.yamlnodes import Listing, Mapping, Node, Scalar
 
 _FITS = {
     Kind.TEXT: {Resolved.TEXT, Resolved.WHOLE, Resolved.NUMBER, Resolved.FLAG},

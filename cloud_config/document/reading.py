@@ -15,7 +15,8 @@ from cloud_config.document.checking import Checker
 from cloud_config.document.findings import Finding, Level, in_order
 from cloud_config.document.model import Document
 from cloud_config.document.rules import group_rules, tree_rules
-from cloud_config.document.yamltree import Mapping, Scalar, parse
+from cloud_config.document.yamlnodes import Mapping, Scalar
+from cloud_config.document.yamltree import parse
 
 
 @dataclass(frozen=True, slots=True)

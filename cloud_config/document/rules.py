@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from cloud_config.document import sshkeys
 from cloud_config.document.checked import Table
 from cloud_config.document.findings import Finding, Level
-from cloud_config.document.yamltree import Mapping
+from cloud_config.document.yamlnodes import Mapping
 
 # What Go's url.ParseRequestURI takes: an absolute URI or an absolute path.
 _REQUEST_URI = re.compile(r"\A([A-Za-z][A-Za-z0-9+.-]*:|/)[^\s\x00-\x1f\x7f]*\Z")

@@ -13,7 +13,7 @@ import binascii
 import re
 from enum import Enum, auto
 
-from cloud_config.document.yamltree import Scalar
+from cloud_config.document.yamlnodes import Scalar
 
 _PREFIX = "tag:yaml.org,2002:"
 _NOTHING = {"", "~", "null", "Null", "NULL"}

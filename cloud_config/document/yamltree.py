@@ -32,53 +32,11 @@ from cloud_config.document.budget import MAX_BYTES, Budget, BudgetError
 from cloud_config.document.findings import Finding, Level
 from cloud_config.document.keys import underscored
 from cloud_config.document.showing import shown
+from cloud_config.document.yamlnodes import Listing, Mapping, Node, Scalar, Twice, joined
 from cloud_config.document.yamlproblems import Problem, explained
 
 MAX_DEPTH = 48
 _MERGE = "<<"
-_ODD = "\0"  # no key of a document: YAML refuses it
-
-
-@dataclass(slots=True)
-class Scalar:
-    """A single value as written.
-
-    Attributes:
-        tag: explicit tag, such as ``tag:yaml.org,2002:binary``; empty without one.
-        plain: without quotes, so that it may be a number, a boolean or nothing.
-        size: bytes of text.
-    """
-
-    text: str
-    line: int
-    tag: str = ""
-    plain: bool = False
-    weight: int = 1
-    size: int = 0
-
-
-@dataclass(slots=True)
-class Listing:
-    """A sequence; ``items`` are pairs of a line, that of the dash, and a value."""
-
-    line: int
-    items: list[tuple[int, Node]] = field(default_factory=list)
-    weight: int = 1
-    size: int = 0
-
-
-@dataclass(slots=True)
-class Mapping:
-    """A mapping; ``entries`` by key with underscores, each with the key's line."""
-
-    line: int
-    entries: dict[str, tuple[int, Node]] = field(default_factory=dict)
-    merged: dict[str, tuple[int, Node]] = field(default_factory=dict)
-    weight: int = 1
-    size: int = 0
-
-
-Node = Scalar | Listing | Mapping
 
 
 def parse(text: str, budget: Budget) -> tuple[Node | None, list[Finding]]:
@@ -121,7 +79,8 @@ class _Open:
     """A collection whose end has not come yet.
 
     Attributes:
-        key: whose value comes next, and its line; without a name if it cannot be one.
+        key: whose value comes next, and its line.
+        skips: whether that value is left out, since its key is none.
         flow: written in brackets.
         joined: keys whose value was put together here, so that no alias has it.
     """
@@ -129,6 +88,7 @@ class _Open:
     node: Listing | Mapping
     anchor: str | None
     key: tuple[str, int] | None = None
+    skips: bool = False
     flow: bool = False
     joined: set[str] = field(default_factory=set)
 
@@ -232,11 +192,12 @@ class _Builder:
             opened.node.items.append((self._dash(node.line, flow=opened.flow), node))
         elif opened.key is None:
             self._note_odd_key(node, flow=opened.flow)
-            opened.key = (_ODD, node.line)
+            opened.key, opened.skips = ("", node.line), True
+        elif opened.skips:
+            opened.key, opened.skips = None, False
         else:
             key, opened.key = opened.key, None
-            if key[0] != _ODD:
-                self._enter(opened, opened.node, key, node)
+            self._enter(opened, opened.node, key, node)
 
     def _note_odd_key(self, node: Node, *, flow: bool) -> None:
         """A list or a table as a key; of what was written so, only this part is lost."""
@@ -256,41 +217,9 @@ class _Builder:
             self._merge(mapping, node)
             return
         if name in mapping.entries:
-            node = self._both(name, line, mapping.entries[name][1], node, opened.joined)
+            first = mapping.entries[name][1]
+            node = joined(Twice(name, line, first, node), opened.joined, self.findings)
         mapping.entries[name] = (line, node)
-
-    def _both(self, name: str, line: int, first: Node, second: Node, own: set[str]) -> Node:
-        """The value of a key that is given twice, as coreos-cloudinit's reader has it.
-
-        Lists are joined, tables are merged key by key, of other values the last counts.
-
-        Args:
-            name: of the key.
-            line: of its second place.
-            first: its value so far.
-            second: its other value.
-            own: keys whose value so far was made here and may be changed.
-        """
-        if isinstance(first, Listing) and isinstance(second, Listing):
-            self._warn(line, f'duplicate key "{shown(name)}" (the lists are joined)')
-            if name not in own:
-                first = Listing(first.line, list(first.items), first.weight, first.size)
-                own.add(name)
-            first.items.extend(second.items)
-        elif isinstance(first, Mapping) and isinstance(second, Mapping):
-            self._warn(line, f'duplicate key "{shown(name)}" (the tables are merged)')
-            first = Mapping(first.line, dict(first.entries), {}, first.weight, first.size)
-            for key, (at, inner) in second.entries.items():
-                before = first.entries.get(key)
-                both = self._both(key, at, before[1], inner, set()) if before else inner
-                first.entries[key] = (at, both)
-            own.discard(name)
-        else:
-            self._warn(line, f'duplicate key "{shown(name)}" (the last one counts)')
-            return second
-        first.weight += second.weight
-        first.size += second.size
-        return first
 
     @staticmethod
     def _merge(mapping: Mapping, node: Listing | Mapping) -> None:

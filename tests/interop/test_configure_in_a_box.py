@@ -216,6 +216,49 @@ def test_the_next_document_takes_back_the_former(box: Box) -> None:
     assert drift == "configured  /etc/hostname (hostname)\n"
 
 
+def authority() -> str:
+    """The certificate of the manual's example, and the document around it."""
+    manual = (ROOT / "docs/usage/cloud-config.md").read_text()
+    found = re.search(r"```yaml\n(#cloud-config\nca_certs:.*?)```", manual, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def test_programs_of_the_image_trust_a_companys_authority(box: Box) -> None:
+    document = authority()
+    certificate = "/etc/ssl/certs/cloud-config-*.pem"
+    verify = f"cp {certificate} /run/one; openssl verify"
+    with pytest.raises(Exception, match="exit"):
+        box.run("/bin/sh", "-c", f"{verify} /run/one")
+    assert box.apply(document)["errors"] == []
+    for way in (
+        "-no-CAfile -CApath /etc/ssl/certs",
+        "-no-CApath -CAfile /etc/ssl/certs/ca-certificates.crt",
+        "",
+    ):
+        assert box.run("/bin/sh", "-c", f"{verify} {way} /run/one") == "/run/one: OK\n"
+    count = "import ssl; print(len(ssl.create_default_context().get_ca_certs()))"
+    loaded = int(box.run("python3", "-c", count))
+    box.restart()
+    assert not [one for one in box.apply(document)["results"] if one["outcome"] == "changed"]
+    assert box.apply("#cloud-config\n")["errors"] == []
+    assert int(box.run("python3", "-c", count)) == loaded - 1
+    bundle = "etc/ssl/certs/ca-certificates.crt"
+    assert box.run("cat", f"/{bundle}") == (box.tree / bundle).read_text()
+    assert box.run("/bin/sh", "-c", f"ls {certificate} 2>/dev/null; true") == ""
+
+
+UNITS = ("ssh.service", "update-engine.service", "getty@tty1.service", "tmp.mount")
+
+
+def test_units_that_an_image_has_are_not_called_missing(box: Box) -> None:
+    items = "".join(f"  - {{name: {name}, command: start}}\n" for name in (*UNITS, "x.service"))
+    (box.place / "run/document").write_text(f"#cloud-config\ncoreos:\n  units:\n{items}")
+    said = box.run("cloud-config", "plan", "/run/document").splitlines()
+    (missing,) = [line for line in said if "nor this image has it" in line]
+    assert missing.startswith("line 8: warning: coreos.units: x.service is started")
+
+
 def test_a_broken_document_leaves_the_keys(box: Box) -> None:
     box.apply(FIRST)
     report = box.apply("#cloud-config\nhostname: [\n")

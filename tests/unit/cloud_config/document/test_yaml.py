@@ -9,13 +9,8 @@ from cloud_config.document import scalars, yamltree
 from cloud_config.document.budget import MAX_BYTES, MAX_TEXT, MAX_VALUES, Budget
 from cloud_config.document.findings import Finding
 from cloud_config.document.scalars import Resolved, resolve
-from cloud_config.document.yamltree import (
-    MAX_DEPTH,
-    Listing,
-    Mapping,
-    Node,
-    Scalar,
-)
+from cloud_config.document.yamlnodes import Listing, Mapping, Node, Scalar
+from cloud_config.document.yamltree import MAX_DEPTH
 
 
 def parse(text: str) -> tuple[Node | None, list[Finding]]:
@@ -120,6 +115,13 @@ def test_a_key_that_is_no_scalar_is_refused() -> None:
 def test_a_large_text_is_refused() -> None:
     assert "larger than" in complaint("#" * (MAX_BYTES + 1))
     assert "larger than" in complaint("#" + "\u00fc" * (MAX_BYTES // 2))
+
+
+def test_any_text_may_be_a_key() -> None:
+    root, findings = parse('"\\0": x\n? [a]\n: lost\nb: y\n')
+    assert isinstance(root, Mapping)
+    assert list(root.entries) == ["\0", "b"]
+    assert len(findings) == 1
 
 
 def test_an_alias_may_be_a_key() -> None:
