@@ -9,7 +9,7 @@ from pathlib import Path
 from builder import supply
 from builder.definition import Definition
 from builder.packages import lockfile, toolstree
-from builder.packages.solving import Request
+from builder.packages.solving import PackageRequest
 from builder.supply import Wanted
 from builder.world import BuildWorld
 from hostio.files.durable import replace_file
@@ -28,7 +28,7 @@ def tools_lock(architecture: str) -> Path:
 
 def for_tools(architecture: str = _HOST) -> Wanted:
     """The lock of the tools for hosts of one architecture, Debian's name."""
-    request = Request(architecture, toolstree.PACKAGES)
+    request = PackageRequest(architecture, toolstree.PACKAGES)
     refresh = "build-image lock --tools"
     return Wanted(f"tools-{architecture}", tools_lock(architecture), request, refresh, {})
 
@@ -36,7 +36,7 @@ def for_tools(architecture: str = _HOST) -> Wanted:
 def for_image(image: Definition) -> Wanted:
     """The lock of an image, on the target it was loaded for."""
     on_board = image.target.platform is Platform.RASPBERRYPI
-    request = Request(
+    request = PackageRequest(
         DEBIAN_NAMES[image.target.architecture],
         image.packages,
         kernel=image.kernel,

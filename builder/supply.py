@@ -17,7 +17,7 @@ from pathlib import Path
 from builder.packages import debs, lockfile
 from builder.packages.debs import DebCache, Gathered, Seen
 from builder.packages.lock import SNAPSHOT_TIME, Lock, LockedPackage
-from builder.packages.solving import Request, Solver
+from builder.packages.solving import PackageRequest, Solver
 from builder.world import BuildWorld
 from hostio.files.durable import replace_file
 from hostio.files.lock import locked_in_turn
@@ -41,7 +41,7 @@ class Wanted:
 
     name: str
     lock: Path
-    request: Request
+    request: PackageRequest
     refresh: str
     archives: Mapping[str, str]
 

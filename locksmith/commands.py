@@ -204,7 +204,7 @@ def set_max(call: Call) -> int:
 
 
 def _made_anew(world: LocksmithWorld, places: int) -> bool:
-    """Whether the semaphore was gone, and is there again with nobody in it."""
+    """Whether the semaphore was gone, and is there again without holders."""
     key, rollout = world.keys.semaphore, world.keys.rollout
     store = world.store()
     found = store.commit(Transaction(reads=(Range(key), Range(rollout)))).found
@@ -357,7 +357,7 @@ def _refused(call: Call, doing: str, refused: Sequence[Refusal]) -> int:
 SUBCOMMANDS = (
     Subcommand("abandon", "VERSION", "Give a version up for good.", abandon, (REASON,)),
     Subcommand("failures", "", "List machines that fell back.", list_failures, (JSON,)),
-    Subcommand("halt", "[VERSION]", "Let nobody boot a version, or reboot.", halt, (REASON,)),
+    Subcommand("halt", "[VERSION]", "Let no machine boot a version, or reboot.", halt, (REASON,)),
     Subcommand("lock", "<machine-id>", "Lock this machine or a given machine-id for reboot.", lock),
     Subcommand("resume", "[VERSION]", "Let a version, or the group, go on.", resume, (REASON,)),
     Subcommand("set-max", "UNIT", "Set the maximum number of lock holders", set_max),

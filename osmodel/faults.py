@@ -43,7 +43,7 @@ class UntrustedData(Fault):
 
 
 class TransientFailure(Fault):
-    """Somebody else is down or busy: the same call may succeed later."""
+    """A mirror, a service or another process is down or busy: the same call may succeed later."""
 
     kind = "transient"
     exit_status = 75  # EX_TEMPFAIL of sysexits.h

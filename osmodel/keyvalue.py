@@ -80,7 +80,7 @@ def end_of_prefix(prefix: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """A condition: nobody has changed ``key`` since it was read.
+    """A condition: no other client has changed ``key`` since it was read.
 
     Attributes:
         key: to compare.

@@ -1,7 +1,7 @@
 """The manifest of a release: what ``build-image`` left in a directory, and from what.
 
 ``manifest.json`` is written last, beside the files it lists. It is read by
-whoever boots, publishes or measures a release, so its form is defined here and
+what boots, publishes or measures a release, so its form is defined here and
 nowhere else. Values that are present must have their form; keys this module
 does not know are ignored, so that a later builder may add one.
 """

@@ -2,7 +2,7 @@
 
 U-Boot's script and the update engine share two copies of one small file beside
 the kernel images. Each copy has 512 bytes, one sector, and carries a checksum
-and a sequence number: the newest copy that is whole counts. Whoever changes
+and a sequence number: the newest copy that is whole counts. A program that changes
 something writes the copy that counts less first and the other one after it, so
 that at every moment one of the two is whole.
 

@@ -14,7 +14,7 @@ from builder.flash.imagefile import ImageFile
 from builder.flash.world import FlashWorld
 from builder.progress import Outcome
 from hostio.disk.blockdev import FileBlockDevice
-from hostio.disk.blockinfo import KernelMedia
+from hostio.disk.blockinfo import KernelDiskInventory
 from hostio.system.clock import SystemClock
 from osmodel.faults import Fault, InvalidInput
 
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str]) -> int:
     return run(
         arguments,
         FlashWorld(
-            media=KernelMedia(),
+            media=KernelDiskInventory(),
             open=FileBlockDevice,
             ask=_ask,
             clock=SystemClock(),

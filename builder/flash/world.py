@@ -9,7 +9,7 @@ from pathlib import Path
 
 from builder.progress import Report
 from hostio.disk.blockdev import BlockDevice
-from hostio.disk.blockinfo import Media
+from hostio.disk.blockinfo import DiskInventory
 from hostio.system.clock import Clock
 
 
@@ -25,7 +25,7 @@ class FlashWorld:
         report: tells how far it is.
     """
 
-    media: Media
+    media: DiskInventory
     open: Callable[[Path], AbstractContextManager[BlockDevice]]
     ask: Callable[[str], str | None]
     clock: Clock

@@ -40,7 +40,7 @@ Description: in the place of an initramfs generator
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class PackageRequest:
     """What a lock is solved for.
 
     Attributes:
@@ -117,7 +117,7 @@ class Solver:
     keyring: Path = KEYRING
     proxies: Proxies = DIRECT
 
-    def solve(self, request: Request) -> Lock:
+    def solve(self, request: PackageRequest) -> Lock:
         """Make a lock from the archives as they are now.
 
         Raises:
@@ -148,7 +148,7 @@ class Solver:
 
     def mend(
         self,
-        request: Request,
+        request: PackageRequest,
         lock: Lock,
         gone: Iterable[LockedPackage],
         files: Mapping[LockedPackage, Path],
@@ -182,7 +182,7 @@ class Solver:
         return replace(lock, snapshot=self.now)
 
     def _unpacked_again(
-        self, request: Request, lock: Lock, lost: AbstractSet[LockedPackage]
+        self, request: PackageRequest, lock: Lock, lost: AbstractSet[LockedPackage]
     ) -> Lock:
         apt = self._suite(request, {}, archive="unpacked")
         names = set(request.firmware)
@@ -192,7 +192,9 @@ class Solver:
             firmware=_again(lock.firmware, lost, names, apt),
         )
 
-    def _later_again(self, request: Request, lock: Lock, lost: AbstractSet[LockedPackage]) -> Lock:
+    def _later_again(
+        self, request: PackageRequest, lock: Lock, lost: AbstractSet[LockedPackage]
+    ) -> Lock:
         apt = self._later(request)
         names = set(request.later_firmware)
         return replace(
@@ -201,7 +203,7 @@ class Solver:
             firmware=_again(lock.firmware, lost, names, apt),
         )
 
-    def security_updates(self, request: Request, lock: Lock) -> tuple[LockedPackage, ...]:
+    def security_updates(self, request: PackageRequest, lock: Lock) -> tuple[LockedPackage, ...]:
         """Newer versions of locked packages that are security updates.
 
         Raises:
@@ -216,7 +218,7 @@ class Solver:
     def _replaced(
         self,
         apt: Apt,
-        request: Request,
+        request: PackageRequest,
         kept: Mapping[LockedPackage, Path],
         lost: AbstractSet[LockedPackage],
     ) -> tuple[tuple[LockedPackage, ...], tuple[LockedPackage, ...]]:
@@ -233,7 +235,7 @@ class Solver:
         raise conflict
 
     def _suite(
-        self, request: Request, files: Mapping[LockedPackage, Path], *, archive: str = LOCAL
+        self, request: PackageRequest, files: Mapping[LockedPackage, Path], *, archive: str = LOCAL
     ) -> Apt:
         """Apt with the suite, and with ``files`` as an archive of their own."""
         place = self.directory / f"{request.suite}-{archive}"
@@ -260,7 +262,7 @@ class Solver:
         apt.prepare()
         return apt
 
-    def _later(self, request: Request) -> Apt:
+    def _later(self, request: PackageRequest) -> Apt:
         place = self.directory / _LATER_SUITE
         place.mkdir()
         source = AptSource(
@@ -279,7 +281,7 @@ class Solver:
 
 
 def _installed(
-    apt: Apt, request: Request, local: Sequence[str]
+    apt: Apt, request: PackageRequest, local: Sequence[str]
 ) -> tuple[tuple[LockedPackage, ...], tuple[LockedPackage, ...]]:
     """The packages to install, and those of the kernel."""
     packages = apt.solution(["?essential", *request.packages, *local])

@@ -1,6 +1,6 @@
 """Lay an overlay tree over a root tree.
 
-Files belong to root whoever made the overlay. Of permissions, two kinds of
+Files belong to root, whichever user made the overlay. Of permissions, two kinds of
 trees keep different things:
 
 - The overlay of a *definition* is under version control, which keeps a file's
@@ -160,7 +160,7 @@ class _Usual:
 
 
 def _usual(overlay: Overlay) -> _Usual:
-    """What the umask of whoever made the tree left, as its top directories show it.
+    """What the umask of the user who made the tree left, as its top directories show it.
 
     Raises:
         InvalidInput: it left so little that no file tells whether it is meant so.

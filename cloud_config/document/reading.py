@@ -1,7 +1,7 @@
 """From the text of a ``#cloud-config`` to a :class:`Document` and what is to be said about it.
 
 Nothing raises here: a document with faults yields what could be read, and a
-finding for each thing left out. Whoever reads decides what to do about errors.
+finding for each thing left out. The caller decides what to do about errors.
 """
 
 from __future__ import annotations

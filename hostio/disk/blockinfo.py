@@ -1,4 +1,4 @@
-"""Disks and cards that somebody wants to overwrite: what the kernel knows of them.
+"""Disks and cards that an operator wants to overwrite: what the kernel knows of them.
 
 Asked before a disk is opened for writing, so that the answer can name what
 would be lost. The kernel has the last word all the same: the device is opened
@@ -50,7 +50,7 @@ class Medium:
     users: tuple[str, ...]
 
 
-class Media(Protocol):
+class DiskInventory(Protocol):
     """Port for asking about disks; the fake is ``tests.fakes.media``."""
 
     def look(self, node: Path) -> Medium:
@@ -66,8 +66,8 @@ class Media(Protocol):
         ...
 
 
-class KernelMedia:
-    """See :class:`Media`.
+class KernelDiskInventory:
+    """See :class:`DiskInventory`.
 
     Args:
         sys: where sysfs is mounted.
@@ -79,7 +79,7 @@ class KernelMedia:
         self._proc = proc
 
     def look(self, node: Path) -> Medium:
-        """See :meth:`Media.look`."""
+        """See :meth:`DiskInventory.look`."""
         number = _number_of(node)
         if number is None:
             raise InvalidInput(f"{node}: not a block device")
@@ -99,7 +99,7 @@ class KernelMedia:
         )
 
     def scan(self, node: Path) -> None:
-        """See :meth:`Media.scan`."""
+        """See :meth:`DiskInventory.scan`."""
         try:
             descriptor = os.open(node, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:

@@ -135,7 +135,7 @@ def mounted_fat(runner: Runner, device: Path, at: Path) -> Iterator[Path]:
     except OSError as error:
         raise HostFailure(f"{at}: {error.strerror}") from error
     if left_behind:
-        # By a program that was killed; the caller's lock says that nobody uses it.
+        # By a program that was killed; the caller's lock says that no process uses it.
         runner.run(Command(["umount", str(at)]))
     _check(runner, device)
     runner.run(Command(["mount", "-t", "vfat", "-o", _OPTIONS, str(device), str(at)]))

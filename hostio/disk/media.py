@@ -1,4 +1,4 @@
-"""Read small files from media that somebody put into the machine.
+"""Read small files from removable media.
 
 A medium is mounted read-only at a private place while it is read, without
 devices, programs or links being followed on it, and is gone again afterwards.

@@ -6,7 +6,7 @@ writes, and only to another allowed tree: the owner of a home can not send root
 elsewhere. The last component is never followed.
 
 A file is written beside its target, given owner and mode, flushed and renamed:
-whoever reads sees the old file or all of the new one, with the right owner
+a reader sees the old file or all of the new one, with the right owner
 from the first moment. A rest of an interrupted write is cleaned up by the next.
 """
 

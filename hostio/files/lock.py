@@ -4,7 +4,7 @@ Ours are ``flock`` locks: they belong to the open file, so two threads of one
 process exclude each other as well. Record locks are for files whose other
 users take those: the account files, and disks that QEMU holds.
 
-A lock file that anybody else can open is no lock: whoever can read a file can
+A lock file that anybody else can open is no lock: a process that can read a file can
 also hold it for ever.
 
 Source: flock(2), fcntl(2) of Linux 6.12.
@@ -110,7 +110,7 @@ class FileLock:
 
 @contextmanager
 def locked(path: Path, *, busy: str, hint: str = "", records: bool = False) -> Iterator[None]:
-    """Hold a lock file or a directory for a block, if nobody else does.
+    """Hold a lock file or a directory for a block, if no other process does.
 
     Args:
         path: as for :class:`FileLock`.
@@ -139,7 +139,7 @@ def locked_in_turn(path: Path) -> Iterator[None]:
         with FileLock(path) as lock:
             lock.take()
             # If the holder before us has removed the file, our lock is on a
-            # name that nobody else will meet.
+            # name that no other process will meet.
             if lock.is_still_there():
                 yield
                 return

@@ -112,7 +112,7 @@ class CopiedText:
         self._change(None, self._plain.remove)
 
     def _is_newer(self, plain: str, copy: Copy) -> bool:
-        """Whether somebody else has written the plain file after this copy."""
+        """Whether another program has written the plain file after this copy."""
         seen = doublecopy.digest(plain) in (copy.beside, doublecopy.digest(copy.text))
         return not seen and self._is_whole(plain)
 
@@ -157,7 +157,7 @@ class PreallocatedFile(CopiedText):
         capacity: bytes of text that the copies hold; a longer text has the
             plain file alone, and needs room for it.
         mode: permission bits of the plain file. The copies are the owner's
-            alone: whoever can open a file can also lock it.
+            alone: a process that can open a file can also lock it.
         is_whole: see :class:`CopiedText`.
     """
 

@@ -32,7 +32,7 @@ class KeyStore(Protocol):
 
         Raises:
             UnknownOutcome: it has changes and they may have been made.
-            TransientFailure: nobody answered; nothing was changed.
+            TransientFailure: no member answered; nothing was changed.
             UntrustedData: an answer that is none.
             InvalidInput: refused: wrong user, password, certificate or key.
         """
@@ -47,7 +47,7 @@ class KeyStore(Protocol):
             timeout: seconds.
 
         Raises:
-            TransientFailure: nobody answered, or the history since ``revision`` is gone:
+            TransientFailure: no member answered, or the history since ``revision`` is gone:
                 read again.
             UntrustedData: an answer that is none.
             InvalidInput: as above.
@@ -58,7 +58,7 @@ class KeyStore(Protocol):
 class Leases(Protocol):
     """Port for leases: keys that vanish when their owner is silent for too long.
 
-    All raise ``TransientFailure`` when nobody answers, as a commit does.
+    All raise ``TransientFailure`` when no member answers, as a commit does.
     """
 
     def grant(self, seconds: int) -> int:

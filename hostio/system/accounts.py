@@ -148,7 +148,7 @@ class SystemAccounts:
 
         A lock file holds a process number, and after a restart that can be
         anybody's: the account files would stay locked. Every program that makes
-        them holds a lock on .pwd.lock for as long, so whoever has that may
+        them holds a lock on .pwd.lock for as long, so its holder may
         delete them.
         """
         busy = "another program is changing users"

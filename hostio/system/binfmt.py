@@ -105,7 +105,7 @@ class KernelFormats:
         return own
 
     def _clean(self, directory: Path, place: Path) -> None:
-        """Take away our rules that nobody holds, also of processes that were killed."""
+        """Take away our rules that no process holds, also of processes that were killed."""
         ours = [rule for rule in _rules(place) if _users(directory, rule.name).exists()]
         held = [rule for rule in ours if not _is_free(_users(directory, rule.name))]
         for rule in ours:

@@ -16,7 +16,7 @@ class HostName(Protocol):
         ...
 
     def set(self, name: str) -> None:
-        """Change it until the next start; whoever watches it is told by the kernel.
+        """Change it until the next boot; the kernel notifies its watchers.
 
         Raises:
             InvalidInput: longer than 64 bytes, or not ASCII.

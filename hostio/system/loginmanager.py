@@ -64,7 +64,7 @@ class LoginManager(Protocol):
         ...
 
     def reboot(self) -> None:
-        """Begin an orderly restart; nobody is asked for a password."""
+        """Begin an orderly restart; no user is asked for a password."""
         ...
 
 

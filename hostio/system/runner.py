@@ -121,7 +121,7 @@ def _failure(command: Command, status: int, output: bytes, errors: bytes) -> Pro
 
 
 class _HeldInterrupts:
-    """Keeps Ctrl-C back while a program starts: nobody could end it yet.
+    """Keeps Ctrl-C back while a program starts: its process is not known yet.
 
     A handler, since a blocked signal would be blocked in the program as well.
     """

@@ -1,7 +1,7 @@
 """Jobs of the service manager, with their results, over D-Bus.
 
 ``systemctl`` tells whether a job could be queued, or waits and tells by text
-how it ended. Whoever has to know which of done, failed, timed out, canceled
+how it ended. A caller that has to know which of done, failed, timed out, canceled
 and skipped it was asks here.
 
 Source: org.freedesktop.systemd1(5) of systemd 257.
@@ -140,7 +140,7 @@ class SystemdJobs:
     def _subscribe(self) -> None:
         if self._subscribed:
             return
-        # The manager sends its signals only while somebody has called Subscribe.
+        # The manager sends its signals only while a client has called Subscribe.
         self._bus.subscribe(_REMOVED)
         self._call("Subscribe", "")
         self._subscribed = True

@@ -28,11 +28,11 @@ class NoWatchdog:
     """Stands in on machines without one."""
 
     def alive(self) -> None:
-        """Nobody listens."""
+        """There is no watchdog to feed."""
 
 
 class KernelWatchdog:
-    """An open watchdog. It is never stopped: whoever comes after us takes it over."""
+    """An open watchdog. It is never stopped: the service manager takes it over."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -44,7 +44,7 @@ class KernelWatchdog:
 
 
 def open_watchdog(timeout: int, node: Path = Path("/dev/watchdog")) -> Watchdog | None:
-    """Start the watchdog, if the machine has one and nobody else holds it.
+    """Start the watchdog, if the machine has one and no other process holds it.
 
     Args:
         timeout: seconds; hardware may round or refuse, then its own value stays.

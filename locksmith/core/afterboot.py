@@ -94,12 +94,12 @@ def _fell_back(intended: Intention, found: Aftermath) -> bool:
 
 
 def _tries(host: Host) -> int:
-    """Where nobody else is asked, a damaged file of our own is no reason to wait."""
+    """Where no other machine is asked, a damaged file of our own is no reason to wait."""
     return 0 if host.plan.strategy is Strategy.ETCD_LOCK else 1
 
 
 def _intention(host: Host, group: Group, record: Record | None, *, kept: bool) -> Intention:
-    """This machine's own record first: the store's note can be older or somebody else's."""
+    """This machine's own record first: the store's note can be older, or another machine's."""
     if record is not None and record.boot_id != host.me.boot_id:
         return Intention(record.to_version, record.root_hash, record.from_version)
     held = group.semaphore.holder(host.me.id) if kept else None

@@ -47,7 +47,7 @@ def explained(fault: UntrustedData) -> str:
 
 
 def gone(keys: GroupKeys) -> UntrustedData:
-    """The semaphore was deleted: who holds a place is not known any more, nobody gets one."""
+    """The semaphore was deleted: who holds a place is not known any more, and none gets one."""
     return UntrustedData(
         f"the semaphore {keys.semaphore!r} is gone",
         hint="when no machine is rebooting, `locksmithctl set-max N` makes it anew",

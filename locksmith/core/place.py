@@ -139,7 +139,7 @@ class _Queue:
         return uptime - self.free_since[1] < _DEAD_AFTER
 
     def withdraw(self) -> Flow[None]:
-        """Leave the queue, and give back what a request got that nobody heard of."""
+        """Leave the queue, and give back what an unanswered request got."""
         held = yield from self._leave()
         if held:
             yield from give_back(self.keys, self.me)

@@ -248,7 +248,7 @@ def parse(value: bytes) -> Rollout:
     """Read the value of the key.
 
     Raises:
-        UntrustedData: not a roll-out. Nobody boots anything then: a halt may have
+        UntrustedData: not a roll-out. No machine boots anything then: a halt may have
             been in it.
     """
     what = "the roll-out"

@@ -14,7 +14,7 @@ from builder.flash.world import FlashWorld
 from builder.image import bmap, disk, diskmap, esp
 from builder.packages.sandbox import ToolsTree
 from hostio.disk.blockdev import FileBlockDevice
-from hostio.disk.blockinfo import KernelMedia
+from hostio.disk.blockinfo import KernelDiskInventory
 from hostio.system.clock import SystemClock
 from hostio.system.runner import Command, LocalRunner, Runner
 from osmodel import slotstate
@@ -85,7 +85,7 @@ def attach(tmp_path: Path) -> Iterator[Attach]:
 
 def flash(source: Path, card: Path) -> int:
     world = FlashWorld(
-        KernelMedia(), FileBlockDevice, lambda _question: None, SystemClock(), KeptReport()
+        KernelDiskInventory(), FileBlockDevice, lambda _question: None, SystemClock(), KeptReport()
     )
     return cli.run([str(source), str(card), "--yes"], world)
 
@@ -156,7 +156,7 @@ def test_a_written_card_has_the_partitions_of_the_image(
 ) -> None:
     card = attach(400 * MIB)
     assert flash(image, card) == 0
-    assert KernelMedia().look(card).users == ()
+    assert KernelDiskInventory().look(card).users == ()
     argv = ["sfdisk", "--json", str(image.with_name("card"))]
     rows = json.loads(tools.run(Command(argv)))["partitiontable"]["partitions"]
     assert [row["name"] for row in rows] == [

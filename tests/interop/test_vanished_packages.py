@@ -12,7 +12,7 @@ from builder import cli, imagelocks, local, supply
 from builder.locking import OUTDATED
 from builder.packages import lockfile
 from builder.packages.lock import Lock
-from builder.packages.solving import Request
+from builder.packages.solving import PackageRequest
 from builder.supply import Wanted
 from builder.world import BuildWorld
 from hostio.net.localsocket import free_port
@@ -30,7 +30,9 @@ def signer() -> Iterator[Signer]:
         made.stop()
 
 
-REQUEST = Request("amd64", ("app", "other", "tool"), kernel="linux-image-x", loader=True, stub=True)
+REQUEST = PackageRequest(
+    "amd64", ("app", "other", "tool"), kernel="linux-image-x", loader=True, stub=True
+)
 
 
 @pytest.fixture(scope="module")
@@ -290,7 +292,7 @@ def test_what_apt_cannot_install_together_is_told_in_its_words(
     world: BuildWorld, archive: SmallArchive, tmp_path: Path
 ) -> None:
     archive.add("broken", depends="libapp (= 7)")
-    request = Request("amd64", ("broken",))
+    request = PackageRequest("amd64", ("broken",))
     wanted = Wanted("broken", tmp_path / "broken.lock", request, "", {})
     with pytest.raises(InvalidInput, match=r"broken : Depends: libapp \(= 7\)"):
         imagelocks.refresh(wanted, world)

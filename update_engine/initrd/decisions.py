@@ -34,7 +34,7 @@ class StateUse(StrEnum):
     VOLATILE = "volatile"
 
 
-class Request(NamedTuple):
+class BootRequest(NamedTuple):
     """What the kernel command line asks for.
 
     Attributes:
@@ -64,7 +64,7 @@ class FoundSlot(NamedTuple):
     verity: Partition
 
 
-def parse_request(command_line: str) -> Request:
+def parse_request(command_line: str) -> BootRequest:
     """Read the kernel command line.
 
     Raises:
@@ -73,7 +73,7 @@ def parse_request(command_line: str) -> Request:
     root_hash = uki.root_hash_of(command_line)
     words = command_line.split()
     volatile = f"twinkeel.state={StateUse.VOLATILE}" in words
-    return Request(root_hash, StateUse.VOLATILE if volatile else StateUse.DURABLE)
+    return BootRequest(root_hash, StateUse.VOLATILE if volatile else StateUse.DURABLE)
 
 
 def find_slot(root_hash: str, views: Sequence[DiskView]) -> FoundSlot | None:

@@ -80,7 +80,7 @@ class KernelJournal:
 class Boot(NamedTuple):
     """What identifies this boot."""
 
-    request: decisions.Request
+    request: decisions.BootRequest
     boot_id: str
 
     @property

@@ -44,7 +44,10 @@ ALLOWED = {
     ("mirror/admission.py", "socket"),
     ("mirror/server.py", "asyncio"),
     ("mirror/server.py", "signal"),  # ends the server in order
-    ("mirror/repository/publicfiles.py", "os.fsync"),  # a finished payload, flushed before its rename
+    (
+        "mirror/repository/publicfiles.py",
+        "os.fsync",
+    ),  # a payload, before its rename
     ("mirror/signing/keys.py", "os.fsync"),  # made exclusively, with its mode
     ("builder/machine/cli.py", "signal"),  # a guest ends with the command
     ("builder/packages/debs.py", "threading"),  # downloads side by side

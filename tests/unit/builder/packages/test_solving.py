@@ -8,7 +8,7 @@ from builder.packages import lockfile
 from builder.packages.lock import Archive, Lock
 from builder.packages.mirrors import Mirrors
 from builder.packages.proxies import Proxies
-from builder.packages.solving import Request, Solver
+from builder.packages.solving import PackageRequest, Solver
 from hostio.system.runner import Command, ProgramFailure
 from osmodel.faults import InvalidInput
 from tests.fakes.runner import ScriptedRunner
@@ -62,7 +62,7 @@ E: Unable to correct problems, you have held broken packages.
 """
 
 
-def solve(tmp_path: Path, request: Request, apt: Apt | None = None) -> Lock:
+def solve(tmp_path: Path, request: PackageRequest, apt: Apt | None = None) -> Lock:
     keyring = tmp_path / "debian.gpg"
     keyring.touch()
     runner = ScriptedRunner(apt_get=apt or Apt())
@@ -71,7 +71,9 @@ def solve(tmp_path: Path, request: Request, apt: Apt | None = None) -> Lock:
 
 
 def test_a_solution_is_sorted_and_names_no_mirror(tmp_path: Path) -> None:
-    locked = solve(tmp_path, Request("amd64", ("bash",), kernel="linux-image-x", loader=True))
+    locked = solve(
+        tmp_path, PackageRequest("amd64", ("bash",), kernel="linux-image-x", loader=True)
+    )
     assert [item.name for item in locked.packages] == ["bash", "util"]
     assert locked.packages[1].version == "1:2+b"
     assert locked.packages[1].archive == Archive.SECURITY
@@ -85,22 +87,22 @@ def test_a_solution_is_sorted_and_names_no_mirror(tmp_path: Path) -> None:
 def test_an_old_loader_is_never_locked(tmp_path: Path) -> None:
     apt = Apt(loader="systemd-boot-efi_257.13-1_amd64.deb")
     with pytest.raises(InvalidInput, match=r"257\.13-1 of forky is older than 258"):
-        solve(tmp_path, Request("amd64", ("bash",), loader=True), apt)
+        solve(tmp_path, PackageRequest("amd64", ("bash",), loader=True), apt)
 
 
 def test_a_package_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="no package 'nothing' in the archive"):
-        solve(tmp_path, Request("amd64", ("nothing",)))
+        solve(tmp_path, PackageRequest("amd64", ("nothing",)))
 
 
 def test_packages_that_exclude_each_other_are_named_in_apts_words(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="together: chrony : Conflicts: time-daemon; systemd-"):
-        solve(tmp_path, Request("amd64", ("rivals",)))
+        solve(tmp_path, PackageRequest("amd64", ("rivals",)))
 
 
 def test_a_package_that_is_excluded_and_needed_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"packages\.exclude: 'util' is needed"):
-        solve(tmp_path, Request("amd64", ("bash",), excluded=("util",)))
+        solve(tmp_path, PackageRequest("amd64", ("bash",), excluded=("util",)))
 
 
 def test_apt_sees_the_environments_proxies(tmp_path: Path) -> None:
@@ -111,12 +113,12 @@ def test_apt_sees_the_environments_proxies(tmp_path: Path) -> None:
             seen.append(command)
             return super().__call__(command)
 
-    solve(tmp_path, Request("amd64", ("bash",)), Watched())
+    solve(tmp_path, PackageRequest("amd64", ("bash",)), Watched())
     assert {command.env["no_proxy"] for command in seen} == {"x.example"}
 
 
 def test_apt_is_told_of_proxies_and_components_and_keeps_keys_apart(tmp_path: Path) -> None:
-    solve(tmp_path, Request("amd64", ("bash",), components=("contrib",)))
+    solve(tmp_path, PackageRequest("amd64", ("bash",), components=("contrib",)))
     place = tmp_path / "trixie-local"
     assert 'Acquire::http::Proxy "http://p.example:3128";' in (place / "apt.conf").read_text()
     lines = (place / "etc/apt/sources.list").read_text().splitlines()

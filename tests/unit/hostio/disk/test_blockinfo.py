@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hostio.disk import blockinfo
-from hostio.disk.blockinfo import KernelMedia, Medium
+from hostio.disk.blockinfo import KernelDiskInventory, Medium
 from osmodel.faults import HostFailure, InvalidInput
 
 HOST = Path("/dev/host")
@@ -39,7 +39,7 @@ class PaperHost:
             file.write(f"22 1 {number} / {point} rw shared:1 - ext4 {source} rw\n")
 
     def look(self, node: str) -> Medium:
-        return KernelMedia(self.sys, self.proc).look(Path(node))
+        return KernelDiskInventory(self.sys, self.proc).look(Path(node))
 
 
 @pytest.fixture
@@ -118,10 +118,10 @@ def test_what_is_no_block_device_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     for path in (tmp_path / "file", tmp_path / "missing"):
         with pytest.raises(InvalidInput, match="not a block device"):
-            KernelMedia(tmp_path, tmp_path).look(path)
+            KernelDiskInventory(tmp_path, tmp_path).look(path)
 
 
 def test_a_device_that_cannot_be_scanned_is_no_harm(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(os.urandom(512))
     for path in (tmp_path / "file", tmp_path / "missing"):
-        KernelMedia().scan(path)
+        KernelDiskInventory().scan(path)
