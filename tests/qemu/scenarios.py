@@ -159,7 +159,7 @@ _FILL_VAR = (
     " sync; df --output=avail /var | tail -1"
 )
 _KEPT_JOURNALS = (
-    "grep --no-filename 'update-engine-health.service: Failed'"
+    "grep --no-filename 'update-engine-health.service: Failed with'"
     " /var/lib/update-engine/failures/*/*.log"
 )
 
