@@ -11,7 +11,6 @@ race with anybody.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -111,10 +110,17 @@ def remove_whatever(path: Path) -> None:
     A FAT is written by other systems as well: nothing that lies in our way may
     stop us, whatever it is.
     """
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
+    if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
+        return
+    # Not by shutil: the initrd would carry all compressors for it.
+    for top, directories, files in os.walk(path, topdown=False):
+        for name in files:
+            Path(top, name).unlink()
+        for name in directories:
+            inner = Path(top, name)
+            inner.unlink() if inner.is_symlink() else inner.rmdir()
+    path.rmdir()
 
 
 @contextmanager
