@@ -82,7 +82,7 @@ def test_etcd_began_with_its_settings(machine: tuple[Observations, str, str]) ->
     etcd = observed.text(f"{when}: etcd")
     assert etcd.startswith("active")
     assert f"ETCD_NAME={name}" in etcd
-    assert f"booted, {name}," in etcd
+    assert f"started, {name}," in etcd
 
 
 def test_the_update_engine_has_its_settings(machine: tuple[Observations, str, str]) -> None:
