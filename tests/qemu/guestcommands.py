@@ -1,15 +1,13 @@
 """What the scenarios run in a guest, as root: mostly damage, and a look at the boot entries.
 
 Usage: guestcommands.py entries | last-try VERSION | truncate VERSION | wrong-root VERSION
-       | corrupt PARTITION-LABEL | copies | tear-copies COUNT | boot-log
+       | corrupt PARTITION-LABEL | copies | tear-copies COUNT
 
-It reads and writes what is on the disk on its own, without the engine's code: the
-names of systemd-boot's entries, the two copies of the state that U-Boot's script
-reads, and the boot log by docs/formats/small-files.md.
+It reads and writes what the loaders keep on its own, without the engine's code:
+the names of systemd-boot's entries, or the two copies of the state that U-Boot's
+script reads.
 """
 
-import hashlib
-import json
 import os
 import re
 import struct
@@ -27,7 +25,6 @@ ENTRIES = ESP / "EFI" / "Linux"
 PROGRAM = Path("/usr/lib/systemd/systemd")  # read at every start, before anything else
 COPIES = (ESP / "slots0.env", ESP / "slots1.env")
 COPY_SIZE = 512
-BOOT_LOG = Path("/var/lib/update-engine/starts.json.copies")
 NAME = re.compile(r"twinkeel_(?P<version>[0-9.]+?)(\+(?P<left>\d)(-(?P<done>\d+))?)?\.efi")
 VERSION = re.compile(rb'IMAGE_VERSION="?([0-9.]+)')
 
@@ -178,22 +175,6 @@ def place(device: int, wanted: bytes) -> int:
     raise AssertionError("the program is not in that partition")
 
 
-def boot_log() -> None:
-    """Print how far each boot came, the last one last."""
-    content = BOOT_LOG.read_bytes()
-    half = len(content) // 2
-    texts: list[tuple[int, bytes]] = []
-    for at in (0, half):
-        generation, length = struct.unpack_from("<QI", content, at + 8)
-        text = content[at + 84 : at + 84 + length]
-        digest = hashlib.sha256(content[at + 8 : at + 52] + text).digest()
-        if content[at : at + 8] == b"TWKCOPY1" and digest == content[at + 52 : at + 84]:
-            texts.append((generation, text))
-    _, newest = max(texts)
-    stages = [boot["stage"] for boot in json.loads(newest)["starts"]]
-    sys.stdout.write("".join(f"{stage}\n" for stage in stages))
-
-
 ACTIONS = {
     "entries": entries,
     "last-try": last_try,
@@ -202,7 +183,6 @@ ACTIONS = {
     "corrupt": corrupt,
     "copies": copies,
     "tear-copies": tear_copies,
-    "boot-log": boot_log,
 }
 
 if __name__ == "__main__":

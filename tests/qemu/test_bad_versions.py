@@ -7,7 +7,6 @@ from tests.qemu.observations import Observations
 # How a version is bad, its number, and the boots until the good one runs again.
 BAD = {
     "unhealthy": ("1.0.2", 4),
-    "full": ("1.0.8", 2),
     "panics": ("1.0.3", 2),
     "truncate": ("1.0.4", 2),
     "wrong-root": ("1.0.5", 2),
@@ -49,14 +48,6 @@ def test_the_bad_version_is_quarantined_with_a_reason(bad_versions: Observations
 @WAYS
 def test_why_tells_what_happened(bad_versions: Observations, way: str) -> None:
     assert BAD[way][0] in bad_versions.text(f"{way}: why")
-
-
-def test_a_full_disk_stops_no_fallback_and_no_boot_from_counting(
-    bad_versions: Observations,
-) -> None:
-    assert bad_versions.text("full: room").split()[-1] == "0"
-    stages = bad_versions.text("full: boot log").splitlines()
-    assert stages[-2:] == ["userspace", "healthy"]  # of the bad version, and after it
 
 
 def test_the_failed_health_check_is_named(bad_versions: Observations) -> None:

@@ -86,7 +86,6 @@ def test_no_program_warns_in_a_healthy_boot(lifecycle: Observations) -> None:
 def test_files_of_etc_are_the_same_on_every_version(lifecycle: Observations) -> None:
     before = lifecycle.text("before the update: edited files")
     assert lifecycle.text("updated: edited files") == before
-    assert lifecycle.text("updated again: edited files") == before
     assert lifecycle.text("after the rot: edited files") == before
     told = json.loads(lifecycle.text("updated: etc"))["entries"]
     changes = {one["path"]: one["change"] for one in told}
@@ -135,7 +134,7 @@ def test_after_a_power_cut_the_old_version_runs_and_nothing_else_could(
 
 
 def test_a_check_names_the_version_on_offer(lifecycle: Observations) -> None:
-    assert "1.0.1" in lifecycle.text("before: updated: check")
+    assert "1.0.1" in lifecycle.text("before the update: check")
 
 
 def test_an_update_comes_back_as_the_new_version_in_the_other_slot(lifecycle: Observations) -> None:
@@ -153,29 +152,23 @@ def test_an_update_keeps_what_the_machine_is(lifecycle: Observations) -> None:
         assert lifecycle.text(f"updated: {what}") == lifecycle.text(f"second boot: {what}")
 
 
-def test_a_second_update_comes_back_in_the_first_slot(lifecycle: Observations) -> None:
-    status = lifecycle.status("updated again")
-    assert (status["version"], status["slot"], status["health"]) == ("1.0.7", "a", "healthy")
-    assert lifecycle.text("updated again: entries").splitlines() == ["1.0.1 good", "1.0.7 good"]
-
-
 def test_why_tells_about_the_update(lifecycle: Observations) -> None:
     assert "1.0.1" in lifecycle.text("updated: why")
 
 
 def test_a_blessed_slot_that_rots_is_left_after_five_boots(lifecycle: Observations) -> None:
     status = lifecycle.status("after the rot")
-    assert (status["version"], status["slot"], status["health"]) == ("1.0.1", "b", "healthy")
+    assert (status["version"], status["slot"], status["health"]) == ("1.0.0", "a", "healthy")
     # Five that panic, one that gives up the slot, one that works.
     assert lifecycle.text("after the rot: boots") == "7"
 
 
 def test_a_rotten_slot_is_never_tried_again(lifecycle: Observations) -> None:
     entries = lifecycle.text("after the rot: entries").splitlines()
-    assert entries == ["1.0.1 good", "1.0.7 left 0"]
+    assert entries == ["1.0.0 good", "1.0.1 left 0"]
     status = lifecycle.status("after the rot: status")
-    assert "1.0.7" in str(status["quarantined"])
-    assert "1.0.7" in lifecycle.text("after the rot: why")
+    assert "1.0.1" in str(status["quarantined"])
+    assert "1.0.1" in lifecycle.text("after the rot: why")
 
 
 def test_falling_back_keeps_what_the_machine_is(lifecycle: Observations) -> None:
