@@ -68,20 +68,21 @@ def by_slot(*copies: bytes) -> dict[str, bytes]:
     return images | dict(zip(COPIES, copies, strict=True))
 
 
-@pytest.mark.parametrize(
-    ("act", "before", "after"),
-    [
-        ("bless", "+2-1", "twinkeel_1.0.1.efi"),
-        ("give up", "", "twinkeel_1.0.1+0-1.efi"),
-    ],
-)
-def test_a_rename_is_seen_whole_or_not_at_all(
-    disk: LinuxFat, act: str, before: str, after: str
-) -> None:
-    old = {"twinkeel_1.0.0.efi": "1.0.0", f"twinkeel_1.0.1{before}.efi": "1.0.1"}
-    new = {"twinkeel_1.0.0.efi": "1.0.0", after: "1.0.1"}
-    found = cut(disk, act, Platform.UEFI, by_name(before))
+def test_a_rename_is_seen_whole_or_not_at_all(disk: LinuxFat) -> None:
+    old = {"twinkeel_1.0.0.efi": "1.0.0", "twinkeel_1.0.1+2-1.efi": "1.0.1"}
+    new = {"twinkeel_1.0.0.efi": "1.0.0", "twinkeel_1.0.1.efi": "1.0.1"}
+    found = cut(disk, "bless", Platform.UEFI, by_name("+2-1"))
     assert all(one in (old, new) for one in found)
+    assert old in found
+    assert new in found
+
+
+def test_a_switch_gives_the_other_entry_its_tries_first(disk: LinuxFat) -> None:
+    old = {"twinkeel_1.0.0.efi": "1.0.0", "twinkeel_1.0.1.efi": "1.0.1"}
+    tried = {"twinkeel_1.0.0+3-0.efi": "1.0.0", "twinkeel_1.0.1.efi": "1.0.1"}
+    new = {"twinkeel_1.0.0+3-0.efi": "1.0.0", "twinkeel_1.0.1+0-1.efi": "1.0.1"}
+    found = cut(disk, "switch", Platform.UEFI, by_name(""))
+    assert all(one in (old, tried, new) for one in found)
     assert old in found
     assert new in found
 
@@ -105,7 +106,7 @@ WHOLE, FIRST_TORN, SECOND_OLDER = (
     [
         ("bless", WHOLE, "b good good"),
         ("bless", FIRST_TORN, "b good good"),
-        ("give up", SECOND_OLDER, "a good 0"),
+        ("switch", SECOND_OLDER, "a 3 2"),
         ("sweep", FIRST_TORN, "b good 2"),
     ],
 )
