@@ -243,5 +243,5 @@ def _explained(failure: ProgramFailure) -> InvalidInput | None:
     more = f"; and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
     return InvalidInput(
         f"packages cannot be installed together: {'; '.join(rows[:_SHOWN])}{more}",
-        hint="take one of them out: packages.exclude drops what an inherited definition includes",
+        hint="take one of them out of packages.include",
     )
