@@ -5,6 +5,7 @@ import signal
 from hypothesis import HealthCheck, settings
 
 _GZIP = b"\x1f\x8b"  # RFC 1952, 2.3.1
+_KEY = "AAAA"  # how the base64 of an SSH key begins: three bytes of a length
 
 # A deadline, or the time that examples take, would measure what else the machine does.
 settings.register_profile(
@@ -19,7 +20,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
-    """Name compressed data by its size: its header has the time, which differs between workers."""
+    """Name what differs between workers by its size: data with a time in it, and keys."""
     if isinstance(val, bytes) and val.startswith(_GZIP):
         return f"gzip of {len(val)} bytes"
+    if isinstance(val, str) and _KEY in val:
+        return f"key of {len(val)} characters"
     return None
