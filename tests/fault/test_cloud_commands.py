@@ -95,6 +95,7 @@ def wrong(entry: str, words: list[str], stdout: int, **environment: str) -> str:
     return f"{entry} {words}: {status} {said}" if is_wrong else ""
 
 
+@pytest.mark.slow
 def test_no_command_ends_in_a_traceback(tmp_path: Path) -> None:
     lines = command_lines(files(tmp_path))
     found = [wrong(entry, words, subprocess.DEVNULL) for entry, words in lines]
